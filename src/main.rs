@@ -1,0 +1,2 @@
+//! The pgfeed program.
+fn main() {}
