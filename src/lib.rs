@@ -4,4 +4,6 @@
 //! (ARCHITECTURE.md has the picture, `tests/tidy.rs` holds the rule).
 
 pub mod change;
+pub mod feed;
+pub mod tasks;
 pub mod wire;
