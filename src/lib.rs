@@ -1,1 +1,2 @@
 //! pgfeed.
+pub mod settings;
