@@ -1,2 +1,3 @@
 //! pgfeed.
 pub mod settings;
+pub mod source;
