@@ -1,3 +1,4 @@
 //! pgfeed.
 pub mod settings;
 pub mod source;
+pub mod telemetry;
