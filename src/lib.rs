@@ -5,5 +5,8 @@
 
 pub mod change;
 pub mod feed;
+pub mod settings;
+pub mod source;
 pub mod tasks;
+pub mod telemetry;
 pub mod wire;

@@ -4,7 +4,6 @@ mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;
-pub mod install;
 pub mod listener;
 pub mod log;
 mod reader;
