@@ -1,1 +1,3 @@
 //! pgfeed.
+
+pub mod source;

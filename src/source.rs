@@ -1,0 +1,3 @@
+//! PostgreSQL: the throwaway cluster.
+
+pub mod cluster;
