@@ -1,3 +1,8 @@
-//! pgfeed.
+//! pgfeed turns changes in PostgreSQL tables into live updates in browsers, exactly.
+//!
+//! The rooms, in the order in which to read them; each imports only from rooms below it
+//! (ARCHITECTURE.md has the picture, `tests/tidy.rs` holds the rule).
 
+pub mod change;
 pub mod source;
+pub mod wire;
