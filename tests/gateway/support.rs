@@ -10,6 +10,7 @@ pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod samples;
+mod tests;
 pub(crate) mod validators;
 pub(crate) mod wait;
 

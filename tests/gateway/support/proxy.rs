@@ -120,10 +120,15 @@ async fn carry(mut client: TcpStream, plan: watch::Receiver<Plan>, budget: Arc<A
         let (from_server, to_server) = server.split();
         let endless = AtomicI64::new(i64::MAX);
         let mut watched = plan.clone();
+        let both = async {
+            tokio::try_join!(
+                pump(from_client, to_server, plan.clone(), &endless),
+                pump(from_server, to_client, plan.clone(), &budget),
+            )
+        };
         tokio::select! {
-            _ = pump(from_client, to_server, plan.clone(), &endless) => {}
-            _ = pump(from_server, to_client, plan.clone(), &budget) => {}
-            _ = watched.wait_for(|plan| plan.cuts != cuts) => {}
+            _ended = both => {}
+            _cut = watched.wait_for(|plan| plan.cuts != cuts) => {}
         }
     }
     if plan.borrow().reset {
@@ -133,6 +138,7 @@ async fn carry(mut client: TcpStream, plan: watch::Receiver<Plan>, budget: Arc<A
     }
 }
 
+/// Carries bytes one way to their end; an error where the whole wire must end.
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
@@ -144,15 +150,18 @@ async fn pump(
         let count = from.read(&mut buffer).await?;
         let delay = plan.borrow().delay;
         time::sleep(delay).await;
-        if plan.wait_for(|plan| !plan.stalled).await.is_err() || count == 0 {
-            return Ok(());
+        if plan.wait_for(|plan| !plan.stalled).await.is_err() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if count == 0 {
+            return to.shutdown().await;
         }
         let count = i64::try_from(count).expect("a buffer's length fits");
         let left = budget.fetch_sub(count, Ordering::SeqCst);
         let allowed = usize::try_from(count.min(left)).unwrap_or(0);
         to.write_all(&buffer[..allowed]).await?;
         if left <= count {
-            return Ok(());
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
     }
 }
