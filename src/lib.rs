@@ -3,4 +3,5 @@
 //! The rooms, in the order in which to read them; each imports only from rooms below it
 //! (ARCHITECTURE.md has the picture, `tests/tidy.rs` holds the rule).
 
+pub mod auth;
 pub mod change;
