@@ -8,8 +8,8 @@
 //!
 //! Nothing here reads settings, headers or the database: all arrives as plain values.
 
-//pub mod address;
-//pub mod bearer;
+pub mod address;
+pub mod bearer;
 pub mod claims;
 mod crypto;
 //pub mod explain;
@@ -21,7 +21,7 @@ mod forge;
 pub mod jwks;
 pub mod key;
 //pub mod mint;
-//pub mod origin;
+pub mod origin;
 //pub mod policy;
 pub mod token;
 
