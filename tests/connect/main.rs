@@ -25,11 +25,11 @@ async fn text(client: &Client, query: &str) -> String {
     client.query_one(query, &[]).await.unwrap().get(0)
 }
 
-/// `tls`, `plain`, or the innermost reason for which there was no session.
+/// `over TLS`, `in the clear`, or the innermost reason for which there was no session.
 async fn outcome(url: &str) -> String {
     match connect(url).await {
         Ok(client) => {
-            let query = "select case when ssl then 'tls' else 'plain' end \
+            let query = "select case when ssl then 'over TLS' else 'in the clear' end \
                          from pg_stat_ssl where pid = pg_backend_pid()";
             text(&client, query).await
         }
@@ -68,27 +68,27 @@ async fn each_mode_encrypts_and_checks_as_in_libpq(cluster: &Cluster) {
     let (right, wrong) = (authority.display(), stranger.display());
     let pinned = itself.display();
     for (user, words, expected) in [
-        ("either", "sslmode=disable".to_owned(), "plain"),
-        ("either", "sslmode=allow".to_owned(), "plain"),
-        ("either", "sslmode=prefer".to_owned(), "tls"),
-        ("either", String::new(), "tls"),
-        ("either", "sslmode=require".to_owned(), "tls"),
+        ("either", "sslmode=disable".to_owned(), "in the clear"),
+        ("either", "sslmode=allow".to_owned(), "in the clear"),
+        ("either", "sslmode=prefer".to_owned(), "over TLS"),
+        ("either", String::new(), "over TLS"),
+        ("either", "sslmode=require".to_owned(), "over TLS"),
         ("only_tls", "sslmode=disable".to_owned(), "no encryption"),
-        ("only_tls", "sslmode=allow".to_owned(), "tls"),
-        ("only_plain", "sslmode=prefer".to_owned(), "plain"),
+        ("only_tls", "sslmode=allow".to_owned(), "over TLS"),
+        ("only_plain", "sslmode=prefer".to_owned(), "in the clear"),
         ("only_plain", "sslmode=require".to_owned(), "SSL encryption"),
-        ("either", format!("sslmode=require sslrootcert={right}"), "tls"),
+        ("either", format!("sslmode=require sslrootcert={right}"), "over TLS"),
         ("either", format!("sslmode=require sslrootcert={wrong}"), "UnknownIssuer"),
-        ("either", format!("sslmode=prefer sslrootcert={wrong}"), "plain"),
-        ("either", format!("sslmode=verify-ca sslrootcert={right}"), "tls"),
+        ("either", format!("sslmode=prefer sslrootcert={wrong}"), "in the clear"),
+        ("either", format!("sslmode=verify-ca sslrootcert={right}"), "over TLS"),
         ("either", format!("sslmode=verify-ca sslrootcert={wrong}"), "UnknownIssuer"),
-        ("either", format!("sslmode=verify-full sslrootcert={right}"), "tls"),
-        ("either", format!("sslmode=verify-full sslrootcert={pinned}"), "tls"),
+        ("either", format!("sslmode=verify-full sslrootcert={right}"), "over TLS"),
+        ("either", format!("sslmode=verify-full sslrootcert={pinned}"), "over TLS"),
         ("either", format!("sslmode=verify-full sslrootcert={wrong}"), "UnknownIssuer"),
         ("either", "sslmode=verify-full".to_owned(), "UnknownIssuer"),
         ("either", "sslrootcert=system".to_owned(), "UnknownIssuer"),
-        ("either", "sslmode=require channel_binding=require".to_owned(), "tls"),
-        ("either", "sslmode=require ssl_min_protocol_version=TLSv1.3".to_owned(), "tls"),
+        ("either", "sslmode=require channel_binding=require".to_owned(), "over TLS"),
+        ("either", "sslmode=require ssl_min_protocol_version=TLSv1.3".to_owned(), "over TLS"),
     ] {
         let server = format!("host=localhost hostaddr=127.0.0.1 port={}", cluster.port());
         let url = format!("{server} user={user} password=right dbname=postgres {words}");
@@ -97,9 +97,9 @@ async fn each_mode_encrypts_and_checks_as_in_libpq(cluster: &Cluster) {
     }
     // The certificate is for `localhost`: another name is for verify-full alone to refuse.
     for (mode, root, expected) in [
-        ("verify-ca", &authority, "tls"),
+        ("verify-ca", &authority, "over TLS"),
         ("verify-full", &authority, "not valid for name"),
-        ("verify-ca", &itself, "tls"),
+        ("verify-ca", &itself, "over TLS"),
         ("verify-full", &itself, "not valid for name"),
     ] {
         let url = format!(
@@ -148,7 +148,7 @@ async fn the_first_server_that_will_do_is_taken(cluster: &Cluster) {
         "host=/nowhere,127.0.0.1,127.0.0.1 port=1,{silent_port},{port} \
          user=either password=right dbname=postgres connect_timeout=1"
     );
-    assert_eq!(outcome(&url).await, "tls");
+    assert_eq!(outcome(&url).await, "over TLS");
     let read_only = "options='-c default_transaction_read_only=on'";
     let one = format!("host=127.0.0.1 port={port} user=either password=right dbname=postgres");
     let wanted = format!("{one} {read_only} target_session_attrs=read-write");
@@ -160,7 +160,7 @@ async fn the_first_server_that_will_do_is_taken(cluster: &Cluster) {
         format!("{one} {read_only} target_session_attrs=primary"),
         format!("{one} {read_only}"),
     ] {
-        assert_eq!(outcome(&url).await, "tls", "{url}");
+        assert_eq!(outcome(&url).await, "over TLS", "{url}");
     }
 }
 
