@@ -1,6 +1,6 @@
 //! Connecting to a real server with TLS, in every mode of libpq's.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod cluster;
 
