@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
-mod cluster;
+mod server;
 
 use std::{future::poll_fn, time::Duration};
 
-use cluster::Cluster;
 use pgfeed::source::connect::{ConnectError, Target};
+use server::Server;
 use tokio::net::TcpListener;
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -43,28 +43,21 @@ async fn outcome(url: &str) -> String {
     }
 }
 
-async fn make_users(cluster: &Cluster) {
-    let client = connect(&cluster.socket_url()).await.unwrap();
-    for user in ["only_tls", "only_plain", "either"] {
-        let create = format!("create role {user} login password 'right'");
-        client.batch_execute(&create).await.unwrap();
-    }
-}
-
 #[tokio::test]
 async fn a_real_server_is_reached_as_libpq_would() {
-    let cluster = Cluster::start();
-    make_users(&cluster).await;
-    each_mode_encrypts_and_checks_as_in_libpq(&cluster).await;
-    a_refusal_tells_whether_to_come_back(&cluster).await;
-    the_first_server_that_will_do_is_taken(&cluster).await;
-    sessions_get_their_settings_and_notifications(&cluster).await;
+    let mut server = Server::start().await;
+    each_mode_encrypts_and_checks_as_in_libpq(&server).await;
+    a_refusal_tells_whether_to_come_back(&server).await;
+    the_first_server_that_will_do_is_taken(&server).await;
+    sessions_get_their_settings_and_notifications(&server).await;
+    server.become_standby().await;
+    a_standby_is_taken_only_where_it_is_asked_for(&server).await;
 }
 
-async fn each_mode_encrypts_and_checks_as_in_libpq(cluster: &Cluster) {
-    let authority = cluster.path("authority.crt");
-    let stranger = cluster.path("stranger.crt");
-    let itself = cluster.path("server.crt");
+async fn each_mode_encrypts_and_checks_as_in_libpq(server: &Server) {
+    let authority = server.path("authority.crt");
+    let stranger = server.path("stranger.crt");
+    let itself = server.path("server.crt");
     let (right, wrong) = (authority.display(), stranger.display());
     let pinned = itself.display();
     for (user, words, expected) in [
@@ -90,8 +83,8 @@ async fn each_mode_encrypts_and_checks_as_in_libpq(cluster: &Cluster) {
         ("either", "sslmode=require channel_binding=require".to_owned(), "over TLS"),
         ("either", "sslmode=require ssl_min_protocol_version=TLSv1.3".to_owned(), "over TLS"),
     ] {
-        let server = format!("host=localhost hostaddr=127.0.0.1 port={}", cluster.port());
-        let url = format!("{server} user={user} password=right dbname=postgres {words}");
+        let place = format!("host=localhost hostaddr=127.0.0.1 port={}", server.port());
+        let url = format!("{place} user={user} password=right dbname=postgres {words}");
         let seen = outcome(&url).await;
         assert!(seen.contains(expected), "{user} {words}: {seen}");
     }
@@ -104,7 +97,7 @@ async fn each_mode_encrypts_and_checks_as_in_libpq(cluster: &Cluster) {
     ] {
         let url = format!(
             "postgres://either:right@127.0.0.1:{}/postgres?sslmode={mode}&sslrootcert={}",
-            cluster.port(),
+            server.port(),
             root.display(),
         );
         let seen = outcome(&url).await;
@@ -112,8 +105,8 @@ async fn each_mode_encrypts_and_checks_as_in_libpq(cluster: &Cluster) {
     }
 }
 
-async fn a_refusal_tells_whether_to_come_back(cluster: &Cluster) {
-    let port = cluster.port();
+async fn a_refusal_tells_whether_to_come_back(server: &Server) {
+    let port = server.port();
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let silent_port = silent.local_addr().unwrap().port();
     let gone = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -140,8 +133,8 @@ async fn a_refusal_tells_whether_to_come_back(cluster: &Cluster) {
     }
 }
 
-async fn the_first_server_that_will_do_is_taken(cluster: &Cluster) {
-    let port = cluster.port();
+async fn the_first_server_that_will_do_is_taken(server: &Server) {
+    let port = server.port();
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let silent_port = silent.local_addr().unwrap().port();
     let url = format!(
@@ -164,8 +157,20 @@ async fn the_first_server_that_will_do_is_taken(cluster: &Cluster) {
     }
 }
 
-async fn sessions_get_their_settings_and_notifications(cluster: &Cluster) {
-    let url = format!("postgres://either:right@127.0.0.1:{}/postgres", cluster.port());
+async fn a_standby_is_taken_only_where_it_is_asked_for(server: &Server) {
+    let port = server.port();
+    let one = format!("host=127.0.0.1 port={port} user=either password=right dbname=postgres");
+    assert_eq!(outcome(&one).await, "over TLS");
+    let two = format!("{one} host=127.0.0.1,localhost");
+    for url in [format!("{one} target_session_attrs=primary"), two] {
+        let error = connect(&url).await.map(|_| ()).unwrap_err();
+        assert!(error.is_transient(), "it may be promoted: {error:?}");
+        assert!(outcome(&url).await.contains("the server is a standby"), "{url}");
+    }
+}
+
+async fn sessions_get_their_settings_and_notifications(server: &Server) {
+    let url = format!("postgres://either:right@127.0.0.1:{}/postgres", server.port());
     let target = Target::parse(&url, NOTHING).unwrap();
     let options = [("statement_timeout", "4321"), ("application_name", "pgfeed test")];
     let pool = target.pool(2, &options);
