@@ -12,6 +12,8 @@ set local client_min_messages = warning;
 set local lock_timeout = '5s';
 -- Functions call each other, and are made in the order of their names.
 set local check_function_bodies = off;
+-- Names mean what they mean here, whatever the session calls its own.
+set local search_path = pg_catalog, pg_temp;
 -- One installer at a time.
 do $do$ begin perform pg_catalog.pg_advisory_xact_lock(1128678482, 0); end $do$;
 
@@ -1319,9 +1321,11 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 #variable_conflict use_column
 declare
-  v_id  integer;
-  v_gap boolean := false;
-  v_t   record;
+  v_name text := (select n.nspname || '.' || c.relname
+                    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel);
+  v_id   integer;
+  v_gap  boolean;
+  v_t    record;
 begin
   if watch.wake not in ('auto', 'always', 'never') or watch.wake is null then
     raise exception 'wake is auto, always or never, not %', watch.wake using errcode = 'invalid_parameter_value';
@@ -1332,14 +1336,14 @@ begin
   delete from pgfeed.watch_list w where not exists (select from pg_class c where c.oid = w.rel);
   perform pgfeed.check_watchable(watch.rel);
 
-  select w.id into v_id from pgfeed.watch_list w where w.rel = watch.rel;
-  insert into pgfeed.watch_list as w (rel, wake, level, name)
-    select c.oid, watch.wake, watch.level, n.nspname || '.' || c.relname
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel
-    on conflict (rel) do update
-      set wake = excluded.wake, level = excluded.level, name = excluded.name;
-  v_gap := v_id is not null;
-  if v_id is null then select w.id into v_id from pgfeed.watch_list w where w.rel = watch.rel; end if;
+  update pgfeed.watch_list w
+     set wake = watch.wake, level = watch.level, name = v_name
+   where w.rel = watch.rel returning w.id into v_id;
+  v_gap := found;
+  if not found then
+    insert into pgfeed.watch_list as w (rel, wake, level, name)
+      values (watch.rel, watch.wake, watch.level, v_name) returning w.id into v_id;
+  end if;
 
   for v_t in
     select g.tgname from pg_trigger g
@@ -1413,6 +1417,27 @@ begin
   revoke create on schema pgfeed from pgfeed_owner;
 exception when insufficient_privilege then
   raise notice 'the feed runs as %, for role pgfeed_owner cannot be used: %', current_user, sqlerrm;
+end
+$do$;
+
+-- upgrade.sql: brings the triggers of tables that are watched already up to date, as far as they are ours.
+-- Those that are right are left alone; pgfeed.status() names the rest.
+do $do$
+declare
+  v_watch record;
+begin
+  for v_watch in
+    select w.* from pgfeed.watch_list w
+      join pg_catalog.pg_class c on c.oid = w.rel
+     where pg_catalog.pg_has_role(c.relowner, 'usage')
+     order by w.id
+  loop
+    if exists (select from pgfeed.triggers_of(v_watch.id) t where t.state <> 'ok') then
+      perform pgfeed.watch(v_watch.rel, v_watch.wake, v_watch.level);
+    else
+      perform pgfeed.share_table(v_watch.id);
+    end if;
+  end loop;
 end
 $do$;
 

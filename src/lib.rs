@@ -4,4 +4,5 @@
 //! (ARCHITECTURE.md has the picture, `tests/tidy.rs` holds the rule).
 
 pub mod change;
+pub mod source;
 pub mod wire;

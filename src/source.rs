@@ -1,0 +1,3 @@
+//! PostgreSQL: everything that talks to the database. Never knows that clients exist.
+
+pub mod install;
