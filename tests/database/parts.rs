@@ -85,8 +85,8 @@ async fn a_row_is_never_told_twice_through_parent_and_part() {
     let (_database, session) = Database::with_feed().await;
     session.run(PARTITIONED).await;
     let refused = session.refused("select pgfeed.watch('ev_1')").await;
-    assert!(refused.contains("pgfeed.unwatch('ev')"), "{refused}");
+    assert!(refused.contains("pgfeed.unwatch('public.ev')"), "{refused}");
     session.run("select pgfeed.unwatch('ev'); select pgfeed.watch('ev_1')").await;
     let refused = session.refused("select pgfeed.watch('ev')").await;
-    assert!(refused.contains("pgfeed.unwatch('ev_1')"), "{refused}");
+    assert!(refused.contains("pgfeed.unwatch('public.ev_1')"), "{refused}");
 }

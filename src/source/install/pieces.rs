@@ -35,6 +35,7 @@ pub(super) const PIECES: &[(&str, &str)] = pieces![
     "tables/005_grantee.sql",
     "views/watched.sql",
     "functions/beat.sql",
+    "functions/can_look.sql",
     "functions/capture.sql",
     "functions/capture_careful.sql",
     "functions/capture_truncate.sql",
