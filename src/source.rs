@@ -4,6 +4,7 @@ mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;
+pub mod install;
 pub mod listener;
 pub mod log;
 mod reader;
