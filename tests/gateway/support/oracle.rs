@@ -14,7 +14,7 @@ const COMPARED: &[&str] =
 /// The values of a row that can be compared, by column; none for null.
 pub(crate) type Columns = BTreeMap<String, Option<String>>;
 
-/// A committed transaction: its changes of the tables asked for, in the order in which it made them.
+/// A committed transaction: its changes of the tables asked for, in the order of their making.
 #[derive(Clone, Debug)]
 pub(crate) struct Transaction {
     pub(crate) xid: String,
