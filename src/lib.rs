@@ -4,5 +4,9 @@
 //! (ARCHITECTURE.md has the picture, `tests/tidy.rs` holds the rule).
 
 pub mod change;
+pub mod feed;
+pub mod settings;
 pub mod source;
+pub mod tasks;
+pub mod telemetry;
 pub mod wire;
