@@ -154,8 +154,7 @@ impl ChangeLog for PgLog {
         let begin = client.batch_execute("begin isolation level repeatable read, read only");
         within(STEP_LIMIT, doing, begin).await?;
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
-        let relations =
-            within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
+        let relations = within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
         let rows = within(STEP_LIMIT, doing, statements.rows(&client, &base)).await?;
         let decoder = Decoder::new(&relations, &catalog);
         let state = (client, Box::pin(rows), decoder);
@@ -179,9 +178,7 @@ impl ChangeLog for PgLog {
 }
 
 /// Refuses what would not be exact.
-async fn check_server(
-    client: &Client,
-) -> Result<Result<(), LogError>, tokio_postgres::Error> {
+async fn check_server(client: &Client) -> Result<Result<(), LogError>, tokio_postgres::Error> {
     const CHECK: &str = "select pg_catalog.pg_is_in_recovery(),
         pg_catalog.current_setting('server_encoding')";
     let row = client.query_one(CHECK, &[]).await?;
@@ -257,8 +254,7 @@ async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError>
     let Some((first, last)) = ids.bounds() else { return Ok(true) };
     let xmax = known.snapshot.xmax().to_string();
     let open: Vec<String> = known.snapshot.open().iter().map(u64::to_string).collect();
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&xmax, &open, &first, &last];
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&xmax, &open, &first, &last];
     let rows = within(STEP_LIMIT, doing, client.query_raw(ROWS, parameters)).await?;
     let mut rows = std::pin::pin!(rows);
     let (mut count, mut sum) = (0_u64, 0_u64);
@@ -288,4 +284,3 @@ fn found(row: &Row, cursor: &Cursor) -> Result<Found, tokio_postgres::Error> {
         _ => Found::OtherHistory,
     })
 }
-

@@ -104,7 +104,7 @@ async fn a_payload_of_ours_carries_no_row() {
     assert!(!payload.contains("secret") && told.get("data").is_none(), "{payload}");
 }
 
-/// Filling the queue takes seconds where it can be made small (PostgreSQL 17), and gigabytes before.
+/// Filling the queue takes seconds where it can be made small (PostgreSQL 17), gigabytes before.
 /// There, the tests of the triggers hold the same guard.
 #[tokio::test]
 async fn a_full_notification_queue_fails_no_writer_and_delays_no_change() {
