@@ -29,6 +29,9 @@ use crate::{
 /// clients have a change after 60 ms where two took 91 (DESIGN §6).
 pub const SHARDS: usize = 4;
 
+/// Encoding more chunks than this under the hub's lock would hold up everyone.
+const REPLAY_MAX: u64 = 3;
+
 /// A client of the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
@@ -49,8 +52,6 @@ pub struct Hub {
 /// A subscription has joined its topic: from here on its changes come by topic.
 #[derive(Debug)]
 pub struct Joined {
-    /// The topic.
-    pub topic: Arc<Topic>,
     /// The position from which it is live.
     pub mark: CursorMark,
     /// The newest chunk that it does not get by topic.
@@ -64,6 +65,8 @@ pub enum NotYet {
     Behind,
     /// The newest chunk ends inside a transaction, or nothing was read yet.
     Unsettled,
+    /// The topic has ended: its table is another one now.
+    Ended,
 }
 
 impl Hub {
@@ -123,57 +126,56 @@ impl Hub {
         self.head_tx.subscribe()
     }
 
-    /// Adds a client.
+    /// Adds a client; it gets heartbeats from now on.
     pub fn enter(&self, subscriber: Arc<dyn Subscriber>) -> ClientId {
         let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
         self.shard(client).push(Command::Enter { client, subscriber });
         client
     }
 
-    /// Removes a client and its subscriptions of `topics`.
-    pub fn leave(&self, client: ClientId, topics: &[u64]) {
-        let mut state = self.state();
-        for topic in topics {
-            state.release(*topic);
-            self.shard(client).push(Command::Part { client, topic: *topic });
-        }
+    /// Removes a client; its subscriptions must have ended.
+    pub fn leave(&self, client: ClientId) {
         self.shard(client).push(Command::Leave { client });
     }
 
-    /// Joins a client to a topic after chunk `after`. At most `chunks_max` chunks newer than that
-    /// are handed to `replay` first, under the hub's lock.
+    /// Joins a client to a topic: from here on its changes come by topic.
+    ///
+    /// `after` is the newest chunk that the client has; without it, from now. At most
+    /// [`REPLAY_MAX`] chunks newer than that are handed to `replay` first, under the hub's lock.
+    /// The client becomes a user of the topic, ended by [`Hub::part`].
     pub fn join(
         &self,
         client: ClientId,
-        spec: &TopicSpec,
-        after: u64,
+        topic: &Topic,
+        after: Option<u64>,
         replay: impl FnOnce(&[Arc<Chunk>], &Joined),
     ) -> Result<Joined, NotYet> {
-        /// Encoding more chunks than this under the lock would hold up everyone.
-        const CHUNKS_MAX: u64 = 3;
         let mut state = self.state();
         let (mark, head) = state.settled().ok_or(NotYet::Unsettled)?;
-        if head.saturating_sub(after) > CHUNKS_MAX {
+        let after = after.unwrap_or(head);
+        if head.saturating_sub(after) > REPLAY_MAX {
             return Err(NotYet::Behind);
         }
         let missing: Option<Vec<_>> = (after + 1..=head).map(|seq| state.chunk(seq)).collect();
         let missing = missing.ok_or(NotYet::Behind)?;
-        if self.catalog.load().table(spec.table.oid).is_none_or(|it| it.shape != spec.table.shape) {
+        if missing.iter().any(|chunk| chunk.ends_topic(topic)) {
             return Err(NotYet::Behind);
         }
-        let topic = state.acquire(spec);
-        let joined = Joined { topic, mark, after: head };
+        if !state.use_again(topic.id) {
+            return Err(NotYet::Ended);
+        }
+        let joined = Joined { mark, after: head };
         replay(&missing, &joined);
-        self.shard(client).push(Command::Join { client, topic: joined.topic.id });
+        self.shard(client).push(Command::Join { client, topic: topic.id });
         Ok(joined)
     }
 
-    /// The topic of a subscription that is not live yet; released by [`Hub::release`].
+    /// Becomes a user of the topic; ended by [`Hub::release`].
     pub fn acquire(&self, spec: &TopicSpec) -> Arc<Topic> {
         self.state().acquire(spec)
     }
 
-    /// Gives back a topic taken by [`Hub::acquire`].
+    /// Ends the use of a topic.
     pub fn release(&self, topic: u64) {
         self.state().release(topic);
     }

@@ -81,8 +81,8 @@ impl RouteBuilder {
 pub struct Unjudged;
 
 /// The messages of `rows` for several topics, merged in the rows' order.
-pub fn messages_of<'a>(
-    rows: impl IntoIterator<Item = &'a LogRow>,
+pub fn messages_of(
+    rows: impl IntoIterator<Item = &'_ LogRow>,
     topics: &[(Arc<Topic>, Addressee<'_>)],
 ) -> Result<Vec<Message>, Unjudged> {
     let mut builders: Vec<RouteBuilder> = topics.iter().map(|_| RouteBuilder::default()).collect();

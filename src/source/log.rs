@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use deadpool_postgres::{Object, Pool};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, types::ToSql};
 
 use super::{
     catalog,
@@ -137,9 +137,13 @@ impl ChangeLog for PgLog {
               left join pgfeed.tick t on t.id = $1 and t.tag = $2";
         let doing = "looking a cursor up";
         let client = self.pooled().await?;
-        let step = client.query_one(FIND, &[&cursor.tick, &cursor.tag]);
-        let row = within(STEP_LIMIT, doing, step).await?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&cursor.tick, &cursor.tag];
+        let row = within(STEP_LIMIT, doing, client.query_one(FIND, &parameters)).await?;
         found(&row, cursor).map_err(|error| failed(doing, &error))
+    }
+
+    async fn has(&self, position: &Position) -> Result<bool, LogError> {
+        is_part(&*self.pooled().await?, position).await
     }
 
     async fn between(
@@ -245,7 +249,8 @@ async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError>
     let doing = "checking the position";
     let is = |error: tokio_postgres::Error| failed(doing, &error);
     let known = &position.tick;
-    let step = client.query_opt(TICK, &[&known.id, &known.tag]);
+    let parameters: [&(dyn ToSql + Sync); 2] = [&known.id, &known.tag];
+    let step = client.query_opt(TICK, &parameters);
     let Some(row) = within(STEP_LIMIT, doing, step).await? else { return Ok(false) };
     if tick(&row).map_err(is)?.history != known.history {
         return Ok(false);
