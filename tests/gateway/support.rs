@@ -13,6 +13,7 @@ pub(crate) mod samples;
 mod tests;
 pub(crate) mod validators;
 pub(crate) mod wait;
+pub(crate) mod writers;
 
 use std::future::Future;
 
