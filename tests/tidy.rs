@@ -137,6 +137,9 @@ fn an_import_is_found_however_it_is_written() {
     assert_eq!(imported(text), ["change", "auth", "app", "feed", "wire"]);
     assert!(names("use warp::Filter;", "warp") && !names("mod rewarp::x;", "warp"));
     assert!(names("use config::{Config};", "config") && !names("crate::config::x", "config"));
+    assert!(names("let it = config::Config::builder();", "config"));
+    let module = "use other::{config::Mode, X};\nlet it = config::Mode::A;";
+    assert!(!names(module, "config") && names(module, "other"));
 }
 
 struct Source {
@@ -214,13 +217,31 @@ fn top_names(group: &str) -> Vec<&str> {
     names
 }
 
-/// Whether a text names an outside package; a module of the same name is none.
+/// Whether a text names an outside package: as the root of an import, or of a path in the code where
+/// no import brings in a module of the same name.
 fn names(text: &str, package: &str) -> bool {
+    let mut code = String::new();
+    let mut is_module = false;
+    for statement in text.split_inclusive(';') {
+        let (before, import) = match statement.rfind("use ") {
+            Some(at) if is_word_start(statement, at) => statement.split_at(at),
+            _ => (statement, ""),
+        };
+        code.push_str(before);
+        let path = import.trim_start_matches("use ");
+        if word(path) == package {
+            return true;
+        }
+        let mut after_root = path.split(|c: char| !(c.is_alphanumeric() || c == '_')).skip(1);
+        is_module |= after_root.any(|name| name == package);
+    }
     let path = format!("{package}::");
-    text.match_indices(&path).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        !before.is_some_and(|it| it.is_alphanumeric() || it == '_' || it == ':')
-    })
+    !is_module && code.match_indices(&path).any(|(at, _)| is_word_start(&code, at))
+}
+
+fn is_word_start(text: &str, at: usize) -> bool {
+    let before = text[..at].chars().next_back();
+    !before.is_some_and(|it| it.is_alphanumeric() || it == '_' || it == ':')
 }
 
 fn word(text: &str) -> &str {
