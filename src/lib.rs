@@ -4,3 +4,4 @@
 //! (ARCHITECTURE.md has the picture, `tests/tidy.rs` holds the rule).
 
 pub mod change;
+pub mod feed;
