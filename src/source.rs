@@ -1,6 +1,6 @@
 //! PostgreSQL: reads the log, hears NOTIFY, installs the schema. Knows no client.
 
-mod catalog;
+pub mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;
