@@ -5,3 +5,4 @@
 
 pub mod auth;
 pub mod change;
+pub mod feed;

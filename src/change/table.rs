@@ -41,6 +41,20 @@ pub enum Collation {
     Nondeterministic,
 }
 
+/// How `lower()` works under the collation of a column, which is what `ilike` compares by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Folding {
+    /// Not known, or special to a language (Turkish, Azeri, Lithuanian).
+    #[default]
+    Unknown,
+    /// A to Z alone: C, POSIX, `ucs_basic`.
+    Ascii,
+    /// One character for one character, by Unicode: C.UTF-8 and what libc knows.
+    Simple,
+    /// By Unicode with the characters that become several: ICU, `pg_unicode_fast`.
+    Full,
+}
+
 /// One column as the catalog knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Column {
@@ -58,6 +72,9 @@ pub struct Column {
     /// How text of the column is ordered.
     #[serde(skip)]
     pub collation: Collation,
+    /// How text of the column is put into lower case.
+    #[serde(skip)]
+    pub folding: Folding,
     /// An enum's labels in their order, else empty. For an array of an enum: the element's.
     #[serde(skip)]
     pub labels: Vec<String>,
