@@ -6,3 +6,8 @@
 pub mod auth;
 pub mod change;
 pub mod feed;
+pub mod settings;
+pub mod source;
+pub mod tasks;
+pub mod telemetry;
+pub mod wire;

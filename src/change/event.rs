@@ -49,6 +49,8 @@ pub struct Change {
     pub new: Option<Row>,
     /// The row before UPDATE or DELETE.
     pub old: Option<Row>,
+    /// Whether it is in the log; a change that only a NOTIFY payload told is not.
+    pub is_durable: bool,
     /// The key alone, where the row was too large to be logged ([`Change::is_oversize`]).
     pub key: Option<Row>,
 }

@@ -73,6 +73,11 @@ impl Ids {
         self.runs().map(|run| run.end().abs_diff(*run.start()) + 1).sum()
     }
 
+    /// The lowest and the highest.
+    pub fn bounds(&self) -> Option<(i64, i64)> {
+        Some((self.ranges.first()?.0, self.ranges.last()?.1))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()

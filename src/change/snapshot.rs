@@ -30,6 +30,16 @@ impl Snapshot {
     pub fn xmin(&self) -> u64 {
         self.xmin
     }
+
+    /// No transaction from this one on is seen.
+    pub fn xmax(&self) -> u64 {
+        self.xmax
+    }
+
+    /// The transactions before [`Snapshot::xmax`] that are not seen, in order.
+    pub fn open(&self) -> &[u64] {
+        &self.open
+    }
 }
 
 impl fmt::Display for Snapshot {

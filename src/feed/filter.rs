@@ -7,7 +7,7 @@
 //!
 //! Read in this order: `parse` over `scan` gives `syntax`; `bind`; `compile` with `kind` and
 //! `value` (and `decimal`, `moment`, `array`, `json`, `like` below them); `evaluate` over
-//! [`Fields`]; `sql` for snapshots; `route` for the index.
+//! [`Image`]; `sql` for snapshots; `route` for the index.
 
 mod array;
 mod bind;
@@ -15,7 +15,6 @@ mod compile;
 mod decimal;
 mod error;
 mod evaluate;
-mod fields;
 mod json;
 mod kind;
 mod like;
@@ -30,10 +29,12 @@ mod tests;
 mod value;
 
 pub use error::FilterError;
-pub use fields::Fields;
 pub use syntax::{Binding, Placeholder, Scalar};
 pub use value::canonical;
 
+use std::fmt;
+
+use super::Image;
 use crate::change::Table;
 use compile::{Compiled, Node};
 use parse::Placeholders;
@@ -99,7 +100,6 @@ pub struct CompiledFilter {
     node: Node,
     never: Option<Box<str>>,
     columns: Vec<usize>,
-    equalities: Vec<(usize, Box<str>)>,
 }
 
 impl CompiledFilter {
@@ -108,11 +108,7 @@ impl CompiledFilter {
         route::columns(&node, &mut columns);
         columns.sort_unstable();
         columns.dedup();
-        let mut equalities = Vec::new();
-        if never.is_none() {
-            route::equalities(&node, &mut equalities);
-        }
-        Self { node, never: never.map(String::into_boxed_str), columns, equalities }
+        Self { node, never: never.map(String::into_boxed_str), columns }
     }
 
     /// The filter that every row passes.
@@ -153,7 +149,7 @@ impl CompiledFilter {
     }
 
     /// Whether SQL would answer TRUE for the row: neither false nor unknown.
-    pub fn matches(&self, row: &Fields<'_>) -> bool {
+    pub fn matches(&self, row: &Image<'_>) -> bool {
         self.never.is_none() && self.node.evaluate(row) == Some(true)
     }
 
@@ -162,24 +158,15 @@ impl CompiledFilter {
         self.never.as_deref()
     }
 
-    /// The terms that every matching row meets: of the pairs of any one column here, a
-    /// matching row has one, by [`canonical`].
-    pub fn equalities(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.equalities.iter().map(|(column, value)| (*column, &**value))
+    /// A column, and the values of it of which every matching row has one, by [`canonical`]:
+    /// the fewest that the filter demands. `None` if only reading every row can tell.
+    pub fn equality(&self) -> Option<(usize, Vec<String>)> {
+        // A filter without values would be in no list of an index, and missed by what goes to
+        // all subscriptions.
+        route::equality(&self.node).filter(|(_, values)| self.never.is_none() && !values.is_empty())
     }
 
-    /// Pairs of which every matching row has at least one, by [`canonical`], also where the
-    /// filter is a union; the fewest such. `None` if only reading every row can tell. A filter
-    /// that matches nothing has no pairs.
-    pub fn routes(&self) -> Option<Vec<(usize, String)>> {
-        match self.never {
-            Some(_) => Some(Vec::new()),
-            None => route::routes(&self.node),
-        }
-    }
-
-    /// The WHERE clause that says the same, with parameters from `$first_parameter` on. Equal
-    /// clauses and parameters mean equal filters.
+    /// The WHERE clause that says the same, with parameters from `$first_parameter` on.
     pub fn to_sql(&self, first_parameter: usize) -> (String, Vec<String>) {
         let mut clause = Clause::new(first_parameter);
         if self.never.is_some() {
@@ -187,5 +174,14 @@ impl CompiledFilter {
         }
         clause.node(&self.node);
         clause.finish()
+    }
+}
+
+impl fmt::Display for CompiledFilter {
+    /// Equal filters have equal text. It holds the values of claims: it is for keys in memory,
+    /// not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (clause, parameters) = self.to_sql(1);
+        write!(f, "{clause} {parameters:?}")
     }
 }

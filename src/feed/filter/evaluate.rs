@@ -4,29 +4,29 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::compile::{Check, Node, Test};
-use super::fields::Fields;
 use super::json;
 use super::syntax::Operator;
 use super::value::Value;
 use crate::change::row::members;
+use crate::feed::Image;
 
 impl Node {
     /// What the node says of a row. A column that the row lacks makes its tests unknown.
-    pub(super) fn evaluate(&self, fields: &Fields<'_>) -> Option<bool> {
+    pub(super) fn evaluate(&self, image: &Image<'_>) -> Option<bool> {
         match self {
-            Self::Test(test) => test.evaluate(fields),
-            Self::Not(node) => node.evaluate(fields).map(|truth| !truth),
-            Self::All(nodes) => join(nodes, fields, false),
-            Self::Any(nodes) => join(nodes, fields, true),
+            Self::Test(test) => test.evaluate(image),
+            Self::Not(node) => node.evaluate(image).map(|truth| !truth),
+            Self::All(nodes) => join(nodes, image, false),
+            Self::Any(nodes) => join(nodes, image, true),
         }
     }
 }
 
 /// AND stops at the first false, OR at the first true; else one unknown makes all unknown.
-fn join(nodes: &[Node], fields: &Fields<'_>, stop: bool) -> Option<bool> {
+fn join(nodes: &[Node], image: &Image<'_>, stop: bool) -> Option<bool> {
     let mut joined = Some(!stop);
     for node in nodes {
-        match node.evaluate(fields) {
+        match node.evaluate(image) {
             Some(truth) if truth == stop => return Some(stop),
             Some(_) => {}
             None => joined = None,
@@ -36,8 +36,8 @@ fn join(nodes: &[Node], fields: &Fields<'_>, stop: bool) -> Option<bool> {
 }
 
 impl Test {
-    fn evaluate(&self, fields: &Fields<'_>) -> Option<bool> {
-        let raw = fields.get(self.column)?;
+    fn evaluate(&self, image: &Image<'_>) -> Option<bool> {
+        let raw = image.value(self.column)?;
         if self.path.is_empty() {
             return self.check.raw((raw != "null").then_some(raw));
         }

@@ -36,7 +36,8 @@ pub(super) enum Kind {
 impl Kind {
     /// The kind of a column's values.
     pub(super) fn of(column: &Column) -> Self {
-        if column.element_oid != 0 {
+        // int2vector and oidvector are arrays by name alone: JSON shows them as text.
+        if column.element_oid != 0 && !matches!(column.type_oid, 22 | 30) {
             return Self::Array;
         }
         Self::of_oid(column.type_oid, column)

@@ -13,34 +13,33 @@ pub(super) fn columns(node: &Node, found: &mut Vec<usize>) {
     }
 }
 
-/// Collects the equalities that stand in the conjunction.
-pub(super) fn equalities(node: &Node, found: &mut Vec<(usize, Box<str>)>) {
+/// A column, and values of it of which every row has one for which the node is true.
+pub(super) fn equality(node: &Node) -> Option<(usize, Vec<String>)> {
     match node {
-        Node::All(nodes) => nodes.iter().for_each(|node| equalities(node, found)),
-        Node::Any(nodes) if nodes.len() == 1 => equalities(&nodes[0], found),
-        Node::Any(_) | Node::Not(_) => {}
-        Node::Test(test) => {
-            let pairs = pairs(test).unwrap_or_default();
-            found.extend(pairs.into_iter().map(|(column, value)| (column, value.into())));
+        Node::All(nodes) => {
+            nodes.iter().filter_map(equality).min_by_key(|(_, values)| values.len())
         }
-    }
-}
-
-/// Pairs of which every matching row has one, or `None`.
-pub(super) fn routes(node: &Node) -> Option<Vec<(usize, String)>> {
-    match node {
-        Node::All(nodes) => nodes.iter().filter_map(routes).min_by_key(Vec::len),
         Node::Any(nodes) => {
-            let each: Option<Vec<_>> = nodes.iter().map(routes).collect();
-            each.map(|all| all.concat())
+            let mut each = nodes.iter().map(equality);
+            let (column, mut values) = each.next()??;
+            for other in each {
+                let (other, more) = other?;
+                if other != column {
+                    return None;
+                }
+                values.extend(more);
+            }
+            values.sort();
+            values.dedup();
+            Some((column, values))
         }
         Node::Not(_) => None,
-        Node::Test(test) => pairs(test),
+        Node::Test(test) => test_equality(test),
     }
 }
 
 /// The values that the column must have for the test to be true.
-fn pairs(test: &Test) -> Option<Vec<(usize, String)>> {
+fn test_equality(test: &Test) -> Option<(usize, Vec<String>)> {
     if !test.path.is_empty() {
         return None;
     }
@@ -51,5 +50,5 @@ fn pairs(test: &Test) -> Option<Vec<(usize, String)>> {
         Check::Is(truth) => Some(vec![truth.to_string()]),
         _ => None,
     };
-    Some(values?.into_iter().map(|value| (test.column, value)).collect())
+    Some((test.column, values?))
 }

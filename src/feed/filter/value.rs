@@ -96,7 +96,7 @@ impl Value {
 }
 
 /// The canonical text of a column's raw JSON value, for an index over
-/// [`CompiledFilter::equalities`](super::CompiledFilter::equalities): two values have one
+/// [`CompiledFilter::equality`](super::CompiledFilter::equality): two values have one
 /// canonical text exactly where SQL calls them equal. `None` for NULL and for types that are
 /// not indexed.
 pub fn canonical<'r>(column: &Column, raw: &'r str) -> Option<Cow<'r, str>> {
