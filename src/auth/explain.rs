@@ -3,12 +3,11 @@
 //! It walks the rules as a grant is made from them and says what each gave. For the owner's eyes:
 //! it names hidden columns and filters, so it never answers a client.
 
-use super::columns::Columns;
+use super::Claims;
 use super::policy::{Policy, Readers, Rule};
 use super::token::TokenError;
-use super::{Claims, Grant};
 use crate::change::{Row, Table};
-use crate::feed::filter::Fields;
+use crate::feed::{Columns, Grant, Image};
 
 /// The steps and their end, as sentences. Without a row: what may be seen of the table.
 pub fn explain(
@@ -80,7 +79,7 @@ fn step(
             format!("{head} No row is one: {}.", rows.never().unwrap_or_default())
         }
         (Ok(Some(rows)), Some(row)) => {
-            let matches = rows.matches(&Fields::of(table, row));
+            let matches = rows.matches(&Image::of(table, row));
             format!("{head} {}.", verdict(matches, "This row is one", "This row is none"))
         }
         (Ok(_), _) => head,
@@ -91,7 +90,7 @@ fn end(grant: Option<&Grant>, table: &Table, row: Option<&Row>) -> String {
     let Some(grant) = grant else {
         return format!("So the reader may not read {}.", table.name);
     };
-    match row.map(|row| grant.visible(&Fields::of(table, row))) {
+    match row.map(|row| grant.sees(&Image::of(table, row))) {
         None => format!("So the reader may see {}.", listed(&grant.columns(), table)),
         Some(Some(columns)) => {
             format!("So the reader gets {} of this row.", listed(&columns, table))
@@ -110,10 +109,11 @@ fn named(readers: &Readers) -> String {
 }
 
 fn listed(columns: &Columns, table: &Table) -> String {
-    if *columns == Columns::all(table) {
+    if *columns == Columns::all(table.columns.len()) {
         return String::from("all columns");
     }
-    columns.names(table).join(", ")
+    let columns = columns.places().filter_map(|place| table.columns.get(place));
+    columns.map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn verdict(holds: bool, yes: &'static str, no: &'static str) -> &'static str {

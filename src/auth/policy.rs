@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::Claims;
-use super::columns::Columns;
-use super::grant::{Grant, Part};
 use crate::change::{Table, TableName};
 use crate::feed::filter::{Binding, CompiledFilter, Filter, FilterError, Placeholder};
+use crate::feed::grant::{Columns, Grant, Part};
 
 /// The schema of the log itself: whatever the policy says, it is read by nobody, since it holds
 /// every row of every watched table.
@@ -167,14 +166,13 @@ impl Policy {
             return None;
         }
         let Some(entry) = self.tables.get(&table.name) else {
-            let all = || Part { rows: None, columns: Columns::all(table) };
-            return self.default.admit(claims).then(|| Grant::new(vec![all()]));
+            return self.default.admit(claims).then(|| Grant::whole(table));
         };
         let rules = entry.rules.iter().filter(|rule| rule.readers.admit(claims));
         // A rule that does not fit the table any more gives nothing, and takes the reader's other
         // rules with it: a union without a part would be seen as rows that left.
         let parts = rules.map(|rule| rule.part(table, claims)).collect::<Option<Vec<_>>>()?;
-        (!parts.is_empty()).then(|| Grant::new(parts))
+        (!parts.is_empty()).then(|| Grant::new(simplified(parts)))
     }
 
     /// The rules of a table, or whom the default is for. For `explain`.
@@ -204,7 +202,7 @@ impl Rule {
     fn check(&self, table: &Table) -> Result<(), (&'static str, String)> {
         let columns = self.columns(table).map_err(|reason| ("columns", reason))?;
         for key in &table.key {
-            if !table.column(key).is_some_and(|place| columns.holds(place)) {
+            if !table.column(key).is_some_and(|place| columns.has(place)) {
                 return Err(("columns", format!("the primary key's column {key} is missing")));
             }
         }
@@ -236,9 +234,13 @@ impl Rule {
 
     pub(super) fn columns(&self, table: &Table) -> Result<Columns, String> {
         match &self.columns {
-            None => Ok(Columns::all(table)),
-            Some(names) => Columns::named(table, names.iter().map(String::as_str))
-                .map_err(|name| format!("the table has no column {name}")),
+            None => Ok(Columns::all(table.columns.len())),
+            Some(names) => {
+                let place = |name: &String| {
+                    table.column(name).ok_or_else(|| format!("the table has no column {name}"))
+                };
+                Ok(Columns::new(names.iter().map(place).collect::<Result<Vec<_>, _>>()?))
+            }
         }
     }
 }
@@ -249,6 +251,22 @@ pub(super) fn binding(placeholder: &Placeholder, claims: Option<&Claims>) -> Opt
         Placeholder::Claim(path) => claims?.get(path).and_then(Binding::from_claim),
         Placeholder::Path(_) => None,
     }
+}
+
+/// The same rights in fewer parts, so that readers who have them by other rules share topics.
+fn simplified(parts: Vec<Part>) -> Vec<Part> {
+    let mut kept: Vec<Part> = Vec::new();
+    for part in parts {
+        match kept.iter_mut().find(|it| it.rows == part.rows) {
+            Some(same) => same.columns = same.columns.or(&part.columns),
+            None => kept.push(part),
+        }
+    }
+    let of_all_rows = kept.iter().find(|it| it.rows.is_none()).map(|it| it.columns.clone());
+    if let Some(columns) = of_all_rows {
+        kept.retain(|it| it.rows.is_none() || columns.or(&it.columns) != columns);
+    }
+    kept
 }
 
 fn place(rule: &str, field: &str) -> String {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Bound, FeedSettings, FeedTable, Feeds, Refusal};
 use crate::auth::sample::{claims, table};
 use crate::change::Row;
-use crate::feed::filter::Fields;
+use crate::feed::Image;
 
 fn feed(name: &str, path: &str, require: Value, tables: &[(&str, &str)]) -> FeedSettings {
     let Value::Object(require) = require else { panic!("requirements are an object") };
@@ -44,7 +44,7 @@ fn takes(bound: &Bound, owner: &str) -> bool {
     let row = Row::new(json!({"id": 1, "owner": owner, "status": "PUBLISHED"}).to_string());
     let filter = bound.filter.as_ref().expect("a filter");
     let compiled = filter.compile(&table, &|_| true).expect("it fits");
-    compiled.matches(&Fields::of(&table, &row))
+    compiled.matches(&Image::of(&table, &row))
 }
 
 #[test]
