@@ -9,6 +9,7 @@ use thiserror::Error;
 use self::path::{Parts, Template};
 use self::require::Requirement;
 use super::Claims;
+use crate::change::Operation;
 use crate::feed::filter::{Binding, Filter, Placeholder, Scalar};
 
 /// The feed on which the client names the tables.
@@ -34,6 +35,10 @@ pub struct FeedTable {
     pub table: String,
     /// Which of its rows; placeholders of the path and claims may stand in values.
     pub filter: Option<String>,
+    /// Which operations; all if none are named.
+    pub events: Option<Vec<Operation>>,
+    /// Which columns; all that the reader may see if none are named.
+    pub columns: Option<Vec<String>>,
 }
 
 /// A feed that cannot be declared so. Stops the start.
@@ -67,7 +72,7 @@ pub struct Feed {
     name: String,
     template: Template,
     require: Vec<Requirement>,
-    tables: Vec<(String, Option<Filter>)>,
+    tables: Vec<Opened>,
 }
 
 /// A feed found by a path, with what its placeholders stand for.
@@ -79,11 +84,16 @@ pub struct Found<'a> {
 
 /// A subscription that a feed opens.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bound {
+pub struct Opened {
     /// The table as written, which is the subscription's `id`.
     pub table: String,
-    /// The filter with every placeholder bound, if there is one.
+    /// The filter, with every placeholder bound. It is the owner's, so it may read columns that
+    /// the reader does not see.
     pub filter: Option<Filter>,
+    /// Which operations; all if none are named.
+    pub events: Option<Vec<Operation>>,
+    /// Which columns; all that the reader may see if none are named.
+    pub columns: Option<Vec<String>>,
 }
 
 impl Feeds {
@@ -125,16 +135,16 @@ impl Feed {
             .iter()
             .map(|(key, value)| Requirement::new(key, value, &names).map_err(at("require")))
             .collect::<Result<_, _>>()?;
-        let mut bound: Vec<(String, Option<Filter>)> = Vec::new();
-        for FeedTable { table, filter } in tables {
-            if bound.iter().any(|(before, _)| *before == table) {
+        let mut bound: Vec<Opened> = Vec::new();
+        for FeedTable { table, filter, events, columns } in tables {
+            if bound.iter().any(|before| before.table == table) {
                 return Err(at("tables")(format!("{table} stands twice")));
             }
             let filter = filter.filter(|text| !text.is_empty());
             let filter = filter.map(|text| Filter::parse_feed(&text, &names)).transpose();
             let reason = |error| at("tables")(format!("the filter of {table}: {error}"));
             let filter = filter.map_err(reason)?;
-            bound.push((table, filter));
+            bound.push(Opened { table, filter, events, columns });
         }
         if bound.is_empty() {
             return Err(at("tables")(String::from("it names no table")));
@@ -150,18 +160,18 @@ impl Found<'_> {
     }
 
     /// What opens for these claims. Tables and their grants are judged after this.
-    pub fn open(&self, claims: Option<&Claims>) -> Result<Vec<Bound>, Refusal> {
+    pub fn open(&self, claims: Option<&Claims>) -> Result<Vec<Opened>, Refusal> {
         if !self.feed.require.is_empty() {
             let claims = claims.ok_or(Refusal::Unauthorized)?;
             if !self.feed.require.iter().all(|it| it.holds(claims, &self.parts)) {
                 return Err(Refusal::Forbidden);
             }
         }
-        let bind = |(table, filter): &(String, Option<Filter>)| Bound {
-            table: table.clone(),
-            filter: filter.as_ref().map(|filter| filter.bind(&|it| self.binding(it, claims))),
-        };
-        Ok(self.feed.tables.iter().map(bind).collect())
+        let mut opened = self.feed.tables.clone();
+        for filter in opened.iter_mut().filter_map(|it| it.filter.as_mut()) {
+            *filter = filter.bind(&|it| self.binding(it, claims));
+        }
+        Ok(opened)
     }
 
     /// What the feed asks for and whether these claims have it, in sentences.

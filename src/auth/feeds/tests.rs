@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bound, FeedSettings, FeedTable, Feeds, Refusal};
+use super::{FeedSettings, FeedTable, Feeds, Opened, Refusal};
 use crate::auth::sample::{claims, table};
 use crate::change::Row;
 use crate::feed::Image;
@@ -12,6 +12,7 @@ fn feed(name: &str, path: &str, require: Value, tables: &[(&str, &str)]) -> Feed
     let table = |(table, filter): &(&str, &str)| FeedTable {
         table: (*table).to_owned(),
         filter: Some((*filter).to_owned()),
+        ..FeedTable::default()
     };
     FeedSettings {
         name: name.to_owned(),
@@ -32,14 +33,14 @@ fn academy() -> Feeds {
     .expect("feeds")
 }
 
-fn open(path: &str, reader: Option<Value>) -> Option<Result<Vec<Bound>, Refusal>> {
+fn open(path: &str, reader: Option<Value>) -> Option<Result<Vec<Opened>, Refusal>> {
     let feeds = academy();
     let found = feeds.find(path)?;
     Some(found.open(reader.map(claims).as_ref()))
 }
 
 /// Whether the filter of a bound table takes a row of this owner.
-fn takes(bound: &Bound, owner: &str) -> bool {
+fn takes(bound: &Opened, owner: &str) -> bool {
     let table = table();
     let row = Row::new(json!({"id": 1, "owner": owner, "status": "PUBLISHED"}).to_string());
     let filter = bound.filter.as_ref().expect("a filter");
@@ -79,7 +80,7 @@ fn a_part_of_the_path_stands_as_one_value() {
     };
     let mine = bound("7", "student/7/");
     assert_eq!(mine[0].table, "registrations");
-    assert_eq!(mine[1], Bound { table: String::from("courses"), filter: None });
+    assert_eq!((mine[1].table.as_str(), &mine[1].filter), ("courses", &None));
     assert!(takes(&mine[0], "7") && !takes(&mine[0], "8"));
     for (sub, path) in [
         ("7,8", "student/7,8/"),
