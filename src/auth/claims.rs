@@ -222,6 +222,7 @@ mod tests {
         assert!(sub(json!("7")).same_subject(&sub(json!("7"))));
         assert!(!sub(json!("7")).same_subject(&sub(json!("8"))));
         assert!(!sub(json!("7")).same_subject(&sub(json!(7))));
+        assert!(!sub(json!(7)).same_subject(&sub(json!(8))));
         assert!(nobody.same_subject(&nobody));
         assert!(!nobody.same_subject(&sub(json!("7"))) && !sub(json!("7")).same_subject(&nobody));
         assert_ne!(sub(json!("7")).subject_key(), sub(json!(7)).subject_key());
