@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod change;
 pub mod feed;
+pub mod http;
 pub mod session;
 pub mod settings;
 pub mod source;

@@ -1,9 +1,10 @@
 //! PostgreSQL: reads the log, hears NOTIFY, installs the schema. Knows no client.
 
-mod catalog;
+pub mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;
+pub mod install;
 pub mod listener;
 pub mod log;
 mod reader;

@@ -66,6 +66,9 @@ pub struct Column {
     /// The type's oid with domains resolved to what they stand on.
     #[serde(skip)]
     pub type_oid: u32,
+    /// Whether the type is a domain, so that values of its own type must be cast to be compared.
+    #[serde(skip)]
+    pub is_domain: bool,
     /// The element type's oid (domains resolved) where the type is an array, else 0.
     #[serde(skip)]
     pub element_oid: u32,

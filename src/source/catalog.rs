@@ -85,7 +85,8 @@ const COLUMNS: &str = "
            end,
            array(select m.enumlabel::text from pg_catalog.pg_enum m
                   where m.enumtypid in (b.oid, coalesce(e.oid, b.typelem))
-                  order by m.enumsortorder)
+                  order by m.enumsortorder),
+           a.atttypid <> b.oid
       from pg_catalog.pg_attribute a
       join basic b on b.declared = a.atttypid
       left join basic e on e.declared = b.typelem and b.typelem <> 0
@@ -115,10 +116,7 @@ const COLUMNS: &str = "
 pub(super) async fn read(client: &Client) -> Result<Catalog, Error> {
     let tables = client.query(TABLES, &[]).await?;
     let oids: Vec<u32> = tables.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let mut columns: HashMap<u32, Vec<Column>> = HashMap::new();
-    for row in client.query(COLUMNS, &[&oids]).await? {
-        columns.entry(row.try_get(0)?).or_default().push(column(&row)?);
-    }
+    let columns = columns(client, &oids).await?;
     let table = |row: &Row| -> Result<Arc<Table>, Error> {
         let oid = row.try_get(0)?;
         let name = TableName { schema: row.try_get(1)?, name: row.try_get(2)? };
@@ -127,6 +125,15 @@ pub(super) async fn read(client: &Client) -> Result<Catalog, Error> {
         Ok(Arc::new(Table { oid, name, key: row.try_get(3)?, columns, shape }))
     };
     Ok(Catalog::new(tables.iter().map(table).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The columns of these tables, by the table's oid.
+pub async fn columns(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<Column>>, Error> {
+    let mut columns: HashMap<u32, Vec<Column>> = HashMap::new();
+    for row in client.query(COLUMNS, &[&tables]).await? {
+        columns.entry(row.try_get(0)?).or_default().push(column(&row)?);
+    }
+    Ok(columns)
 }
 
 fn column(row: &Row) -> Result<Column, Error> {
@@ -148,5 +155,6 @@ fn column(row: &Row) -> Result<Column, Error> {
             _ => Folding::Unknown,
         },
         labels: row.try_get(7)?,
+        is_domain: row.try_get(8)?,
     })
 }

@@ -13,7 +13,9 @@ pub(crate) enum Model {
 #[derive(Clone, Debug)]
 pub(crate) struct Term {
     column: String,
+    cast: &'static str,
     path: Vec<&'static str>,
+    last_arrow: &'static str,
     is_negated: bool,
     operator: &'static str,
     values: Vec<String>,
@@ -122,25 +124,36 @@ impl Term {
         };
         let is_text = of.family == Family::Text || !path.is_empty();
         let operator = random.pick(if is_text { TEXTUAL } else { ORDERED });
+        let last_arrow = if operator == "is" && random.chance(50) { "->" } else { "->>" };
         let count = match operator {
             "in" => random.below(4),
             _ => 1,
         };
         let values = (0..count).map(|_| value(random, of, operator, !path.is_empty())).collect();
-        Self { column: name.clone(), path, is_negated: random.chance(25), operator, values }
+        let cast = if of.sql == "feeling" { "::mood" } else { "" };
+        Self {
+            column: name.clone(),
+            cast,
+            path,
+            last_arrow,
+            is_negated: random.chance(25),
+            operator,
+            values,
+        }
     }
 
     fn field(&self, random: &mut Random, is_inside: bool) -> String {
         let is_odd = self.column.contains(['.', ',', '"', ' ', '-']);
-        let mut field = if is_inside && is_odd || random.chance(10) {
+        let mut field = if (is_inside && is_odd) || self.column == "or" || random.chance(10) {
             quoted(&self.column)
         } else {
             self.column.clone()
         };
         for (at, step) in self.path.iter().enumerate() {
             let is_last = at + 1 == self.path.len();
-            field += if is_last { "->>" } else { "->" };
-            field += &if is_inside && step.contains('.') { quoted(step) } else { (*step).to_owned() };
+            field += if is_last { self.last_arrow } else { "->" };
+            field +=
+                &if is_inside && step.contains('.') { quoted(step) } else { (*step).to_owned() };
         }
         field
     }
@@ -150,7 +163,8 @@ impl Term {
         let mut written = Vec::new();
         for value in &self.values {
             let is_list = self.operator == "in";
-            let needs_quotes = value.contains([',', ')', '"']) || (is_list && value.is_empty())
+            let needs_quotes = value.contains([',', ')', '"'])
+                || (is_list && value.is_empty())
                 || value.starts_with('{');
             let may_be_quoted = (is_inside || is_list) && self.operator != "is";
             written.push(if may_be_quoted && (needs_quotes || random.chance(20)) {
@@ -167,9 +181,9 @@ impl Term {
 
     /// The comparison as PostgreSQL takes it with literals of no declared type.
     fn sql(&self) -> String {
-        let mut subject = format!("\"{}\"", self.column.replace('"', "\"\""));
+        let mut subject = format!("\"{}\"{}", self.column.replace('"', "\"\""), self.cast);
         for (at, step) in self.path.iter().enumerate() {
-            let arrow = if at + 1 == self.path.len() { "->>" } else { "->" };
+            let arrow = if at + 1 == self.path.len() { self.last_arrow } else { "->" };
             let step = match step.parse::<i32>() {
                 Ok(index) => format!("({index})"),
                 Err(_) => literal(step),

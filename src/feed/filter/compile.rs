@@ -27,10 +27,21 @@ pub(super) struct Test {
     /// The SQL type of the values compared with.
     pub(super) sql_type: &'static str,
     pub(super) kind: Kind,
-    pub(super) path: Vec<Step>,
-    /// Whether the path ends in text.
-    pub(super) is_text: bool,
+    /// Whether the column must be cast to be compared with labels.
+    pub(super) is_domain: bool,
+    /// The way into a JSON column; none for the column itself.
+    pub(super) path: Option<Box<Path>>,
     pub(super) check: Check,
+}
+
+/// A way into JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Path {
+    pub(super) steps: Vec<Step>,
+    /// Whether it ends in `->>`.
+    pub(super) is_text: bool,
+    /// Whether the column is `jsonb`, in which a scalar is its own first element.
+    pub(super) is_binary: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +56,8 @@ pub(super) enum Check {
     IsNullComposite,
     Is(bool),
 }
+
+const JSONB: u32 = 3802;
 
 /// What compiling leads to: the tests, and why they can't match, if a placeholder stands for
 /// no value.
@@ -100,8 +113,8 @@ impl Compiler<'_> {
             name: column.name.as_str().into(),
             sql_type: subject.sql_type(),
             kind: subject.kind,
-            path: field.path.clone(),
-            is_text: field.is_text,
+            is_domain: column.is_domain,
+            path: subject.path(field),
             check,
         })
     }
@@ -183,6 +196,8 @@ struct Subject<'t> {
     kind: Kind,
     is_path: bool,
     is_text: bool,
+    /// Whether the path begins with an index, which a JSON null in `jsonb` takes.
+    is_indexed: bool,
 }
 
 impl<'t> Subject<'t> {
@@ -195,7 +210,14 @@ impl<'t> Subject<'t> {
             return Err(FilterError::new(message, field.place));
         }
         let kind = if field.is_text { Kind::Text } else { kind };
-        Ok(Self { column, kind, is_path, is_text: field.is_text })
+        let is_indexed = matches!(field.path.first(), Some(Step::Index(_)));
+        Ok(Self { column, kind, is_path, is_text: field.is_text, is_indexed })
+    }
+
+    fn path(&self, field: &Field) -> Option<Box<Path>> {
+        let is_binary = self.column.type_oid == JSONB;
+        let path = Path { steps: field.path.clone(), is_text: field.is_text, is_binary };
+        self.is_path.then(|| Box::new(path))
     }
 
     fn sql_type(&self) -> &'static str {
@@ -258,7 +280,7 @@ impl<'t> Subject<'t> {
 
     fn is(&self, truth: Truth) -> Result<Check, String> {
         match (truth, self.kind) {
-            (Truth::Null, Kind::Json) if !self.is_path => {
+            (Truth::Null, Kind::Json) if !self.is_path || self.is_indexed => {
                 let message = "a JSON null and NULL look alike in a row; ask for a part of it, as \
                                column->>key";
                 Err(message.to_owned())

@@ -38,11 +38,11 @@ fn join(nodes: &[Node], image: &Image<'_>, stop: bool) -> Option<bool> {
 impl Test {
     fn evaluate(&self, image: &Image<'_>) -> Option<bool> {
         let raw = image.value(self.column)?;
-        if self.path.is_empty() {
+        let Some(path) = &self.path else {
             return self.check.raw((raw != "null").then_some(raw));
-        }
-        let found = json::follow(raw, &self.path);
-        if !self.is_text {
+        };
+        let found = json::follow(raw, path);
+        if !path.is_text {
             return self.check.raw(found);
         }
         match found {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::compile::Path;
 use super::syntax::Step;
 use crate::change::row::{elements, members, name_is};
 
@@ -16,10 +17,11 @@ pub(super) fn text(raw: &str) -> Option<Cow<'_, str>> {
     (!text.contains('\0')).then_some(Cow::Owned(text))
 }
 
-/// Follows `path` from `raw`; `None` where it leads nowhere.
-pub(super) fn follow<'a>(raw: &'a str, path: &[Step]) -> Option<&'a str> {
-    path.iter().try_fold(raw, |raw, step| match step {
+/// Follows a path from `raw`; `None` where it leads nowhere.
+pub(super) fn follow<'a>(raw: &'a str, path: &Path) -> Option<&'a str> {
+    path.steps.iter().try_fold(raw, |raw, step| match step {
         Step::Key(key) => member(raw, key),
+        Step::Index(0 | -1) if path.is_binary && !raw.starts_with(['[', '{']) => Some(raw),
         Step::Index(index) => element(raw, *index),
     })
 }

@@ -244,8 +244,13 @@ fn read_uuid(text: &str) -> Option<String> {
 /// `\x…`, or text with `\\` and `\ooo`; as lower-case hexadecimal digits.
 fn read_bytea(text: &str) -> Option<String> {
     if let Some(digits) = text.strip_prefix("\\x") {
-        let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        return (are_digits && digits.len().is_multiple_of(2)).then(|| digits.to_ascii_lowercase());
+        // White space may stand between bytes, not within one.
+        let mut pairs = digits.split([' ', '\n', '\t', '\r']);
+        let are_pairs = pairs.all(|pair| {
+            pair.len().is_multiple_of(2) && pair.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        let lower = digits.to_ascii_lowercase();
+        return are_pairs.then(|| lower.split_ascii_whitespace().collect());
     }
     let (mut bytes, mut at) = (Vec::new(), 0);
     let all = text.as_bytes();

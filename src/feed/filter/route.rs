@@ -40,7 +40,7 @@ pub(super) fn equality(node: &Node) -> Option<(usize, Vec<String>)> {
 
 /// The values that the column must have for the test to be true.
 fn test_equality(test: &Test) -> Option<(usize, Vec<String>)> {
-    if !test.path.is_empty() {
+    if test.path.is_some() {
         return None;
     }
     let values: Option<Vec<String>> = match &test.check {

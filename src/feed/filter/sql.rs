@@ -52,8 +52,9 @@ impl Clause {
             Check::In(values) if values.is_empty() => self.text += "false",
             Check::Labels(labels) if labels.is_empty() => {
                 // Not true of any label, and unknown for NULL.
-                let name = quoted_name(&test.name);
-                self.push(&[&name, " <> ", &name]);
+                self.subject(test);
+                self.text += " <> ";
+                self.subject(test);
             }
             Check::Labels(labels) => {
                 self.subject(test);
@@ -104,19 +105,23 @@ impl Clause {
     /// What is compared.
     fn subject(&mut self, test: &Test) {
         let name = quoted_name(&test.name);
-        if test.path.is_empty() {
+        let Some(path) = &test.path else {
             self.text += &name;
+            if test.kind == Kind::Enum && test.is_domain {
+                // PostgreSQL has no operators for domains over enums.
+                self.text += "::pg_catalog.text";
+            }
             if test.kind == Kind::Array {
                 // An array of a domain has no equality of its own.
                 self.push(&["::pg_catalog.", test.sql_type, "[]"]);
             }
             return;
-        }
+        };
         self.text += "(";
         self.text += &name;
-        for (at, step) in test.path.iter().enumerate() {
-            let is_last = at + 1 == test.path.len();
-            self.text += if is_last && test.is_text { " ->> " } else { " -> " };
+        for (at, step) in path.steps.iter().enumerate() {
+            let is_last = at + 1 == path.steps.len();
+            self.text += if is_last && path.is_text { " ->> " } else { " -> " };
             match step {
                 Step::Key(key) => self.parameter(key.clone(), "text"),
                 Step::Index(index) => self.parameter(index.to_string(), "int4"),

@@ -10,6 +10,7 @@ fn column(name: &str, type_name: &str, type_oid: u32) -> Column {
         name: name.to_owned(),
         type_name: type_name.to_owned(),
         type_oid,
+        is_domain: false,
         element_oid: 0,
         collation: Collation::Language,
         folding: Folding::Simple,

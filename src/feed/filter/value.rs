@@ -34,7 +34,7 @@ impl Value {
     pub(super) fn compare(&self, raw: &str) -> Option<Ordering> {
         match self {
             Self::Bool(own) => read_bool(raw).map(|row| row.cmp(own)),
-            Self::Int(own) => raw.parse::<i64>().ok().map(|row| row.cmp(own)),
+            Self::Int(own) => unquoted(raw).parse::<i64>().ok().map(|row| row.cmp(own)),
             Self::Decimal(own) => own.compare_raw(raw),
             Self::Float4(own) => {
                 let row: f32 = unquoted(raw).parse().ok()?;
@@ -106,7 +106,7 @@ pub fn canonical<'r>(column: &Column, raw: &'r str) -> Option<Cow<'r, str>> {
     let number = |text: &str| text.parse::<f64>().ok().map(float_text).map(Cow::Owned);
     match Kind::of(column) {
         Kind::Bool => read_bool(raw).map(|_| Cow::Borrowed(raw)),
-        Kind::Int(..) => raw.parse::<i64>().ok().map(|_| Cow::Borrowed(raw)),
+        Kind::Int(..) => Some(Cow::Borrowed(unquoted(raw))),
         Kind::Decimal if is_canonical_decimal(raw) => Some(Cow::Borrowed(raw)),
         Kind::Decimal => Decimal::canonical_raw(raw).map(Cow::Owned),
         Kind::Float4 => {
@@ -132,7 +132,7 @@ fn read_bool(raw: &str) -> Option<bool> {
     }
 }
 
-/// Numbers that JSON has no way to write come as strings.
+/// An oid, and numbers that JSON has no way to write, come as strings.
 fn unquoted(raw: &str) -> &str {
     raw.trim_matches('"')
 }
