@@ -19,10 +19,17 @@ const CUT: &str = "[cut]";
 #[error("the request carries more than one token")]
 pub struct TwoTokens;
 
-/// Whether the values of `Sec-WebSocket-Protocol` offer [`SUBPROTOCOL`], so that the answer must
-/// echo it.
-pub fn offers_ours(protocols: &[&str]) -> bool {
-    members(protocols.iter().copied()).any(|it| it == SUBPROTOCOL)
+/// What a client offers in `Sec-WebSocket-Protocol`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Whether it offers [`SUBPROTOCOL`], so that the answer must echo it.
+    pub is_ours: bool,
+}
+
+/// Reads the values of `Sec-WebSocket-Protocol`, without their tokens.
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
+pub fn offer<'a>(protocols: impl IntoIterator<Item = &'a str>) -> Offer {
+    Offer { is_ours: members(protocols).any(|it| it == SUBPROTOCOL) }
 }
 
 /// The one token of a request: from `Authorization`, from `Sec-WebSocket-Protocol`, or from
@@ -105,7 +112,7 @@ fn may_be_token(text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{TwoTokens, offers_ours, redacted, token};
+    use super::{TwoTokens, offer, redacted, token};
 
     #[test]
     fn a_token_travels_in_three_ways() {
@@ -133,9 +140,9 @@ mod tests {
 
     #[test]
     fn only_our_protocol_is_ours() {
-        assert!(offers_ours(&["bearer.x, pgfeed.v1"]));
+        assert!(offer(["bearer.x, pgfeed.v1"]).is_ours);
         for other in ["", "pgfeed.v2", "PGFEED.V1", "bearer.pgfeed.v1", "pgfeed.v1x"] {
-            assert!(!offers_ours(&[other]), "{other}");
+            assert!(!offer([other]).is_ours, "{other}");
         }
     }
 

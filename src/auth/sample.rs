@@ -15,6 +15,7 @@ pub(super) fn table() -> Table {
         element_oid: 0,
         collation: if type_oid == 25 { Collation::Bytes } else { Collation::None },
         folding: Folding::Unknown,
+        is_domain: false,
         labels: Vec::new(),
     };
     Table {
