@@ -32,24 +32,24 @@ async fn what_is_wrong_with_a_watched_table_is_found() {
     for (damage, finding) in [
         (
             "alter table t disable trigger \"00_pgfeed_insert\"",
-            "triggers|fail|t: trigger 00_pgfeed_insert on t is off",
+            "triggers|fail|public.t: trigger 00_pgfeed_insert on public.t is off",
         ),
         (
             "alter table t enable trigger \"00_pgfeed_insert\"",
-            "triggers|fail|t: trigger 00_pgfeed_insert on t is off",
+            "triggers|fail|public.t: trigger 00_pgfeed_insert on public.t is off",
         ),
         (
             "drop trigger \"00_pgfeed_insert\" on t",
-            "triggers|fail|t: trigger 00_pgfeed_insert on t is missing",
+            "triggers|fail|public.t: trigger 00_pgfeed_insert on public.t is missing",
         ),
         (
             "create table kid () inherits (t)",
-            "partitions|fail|t: trigger 00_pgfeed_delete on kid is missing",
+            "partitions|fail|public.t: trigger 00_pgfeed_delete on public.kid is missing",
         ),
-        ("select 1", "triggers|fail|t: trigger 00_pgfeed_delete on t is outdated"),
+        ("select 1", "triggers|fail|public.t: trigger 00_pgfeed_delete on public.t is outdated"),
         ("alter table t rename to s", "renamed|warn|public.t is now called public.s"),
-        ("alter table s drop constraint t_pkey", "primary key|warn|s has none"),
-        ("drop table kid; alter table s set unlogged", "unlogged|warn|s is emptied by a crash"),
+        ("alter table s drop constraint t_pkey", "primary key|warn|public.s has none"),
+        ("drop table kid; alter table s set unlogged", "unlogged|warn|public.s is emptied by a crash"),
         ("drop table s", "dropped|warn|public.t does not exist"),
     ] {
         finds(&session, damage, finding).await;
@@ -95,31 +95,31 @@ async fn triggers_by_hand_that_do_not_tell_all_are_found() {
     finds(
         &session,
         "create trigger a after insert on t for each row execute function f()",
-        "written by hand|warn|trigger h on t fires after a",
+        "written by hand|warn|trigger h on public.t fires after a",
     )
     .await;
     finds(
         &session,
         "alter table t disable trigger h",
-        "written by hand|fail|trigger h on t is disabled",
+        "written by hand|fail|trigger h on public.t is disabled",
     )
     .await;
     finds(
         &session,
         "create trigger s after insert on t execute function notify_table_change()",
-        "written by hand|warn|trigger s on t is not for each row",
+        "written by hand|warn|trigger s on public.t is not for each row",
     )
     .await;
     finds(
         &session,
         "drop trigger s on t; drop trigger h on t; select pgfeed.watch('t'); \
            create trigger h after insert on t for each row execute function notify_table_change()",
-        "written by hand|fail|t has both h and",
+        "written by hand|fail|public.t has both h and",
     )
     .await;
     let admin = database.session_of("postgres").await;
     admin.run("set session_replication_role = replica").await;
-    finds(&admin, "select 1", "session_replication_role|warn|trigger h on t does not fire").await;
+    finds(&admin, "select 1", "session_replication_role|warn|trigger h on public.t does not fire").await;
 }
 
 #[tokio::test]
@@ -128,12 +128,12 @@ async fn what_stands_between_gateways_and_rows_is_found() {
     session.run("create role gw_status login; create table t (id integer primary key)").await;
     database.install(Some("gw_status")).await;
     session.run("select pgfeed.watch('t')").await;
-    finds(&session, "alter table t enable row level security", "row security|warn|policies of t")
+    finds(&session, "alter table t enable row level security", "row security|warn|policies of public.t")
         .await;
     finds(
         &session,
         "revoke select on t from gw_status",
-        "privileges|fail|gw_status may not read t",
+        "privileges|fail|gw_status may not read public.t",
     )
     .await;
     finds(&session, "insert into t values (1)", "ticks|warn|0, from never").await;

@@ -63,7 +63,7 @@ async fn what_cannot_be_watched_is_refused_with_the_mend() {
         ("seq", "Name a table"),
         ("tmp", "make it an ordinary table"),
         ("far", "in the database that stores them"),
-        ("of_postgres", "grant postgres to builder"),
+        ("of_postgres", "alter table public.of_postgres owner to builder"),
         ("pg_catalog.pg_class", "tables of your own"),
         ("pgfeed.log", "tables of your own"),
     ] {
