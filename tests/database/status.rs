@@ -49,7 +49,10 @@ async fn what_is_wrong_with_a_watched_table_is_found() {
         ("select 1", "triggers|fail|public.t: trigger 00_pgfeed_delete on public.t is outdated"),
         ("alter table t rename to s", "renamed|warn|public.t is now called public.s"),
         ("alter table s drop constraint t_pkey", "primary key|warn|public.s has none"),
-        ("drop table kid; alter table s set unlogged", "unlogged|warn|public.s is emptied by a crash"),
+        (
+            "drop table kid; alter table s set unlogged",
+            "unlogged|warn|public.s is emptied by a crash",
+        ),
         ("drop table s", "dropped|warn|public.t does not exist"),
     ] {
         finds(&session, damage, finding).await;
@@ -119,7 +122,8 @@ async fn triggers_by_hand_that_do_not_tell_all_are_found() {
     .await;
     let admin = database.session_of("postgres").await;
     admin.run("set session_replication_role = replica").await;
-    finds(&admin, "select 1", "session_replication_role|warn|trigger h on public.t does not fire").await;
+    finds(&admin, "select 1", "session_replication_role|warn|trigger h on public.t does not fire")
+        .await;
 }
 
 #[tokio::test]
@@ -128,8 +132,12 @@ async fn what_stands_between_gateways_and_rows_is_found() {
     session.run("create role gw_status login; create table t (id integer primary key)").await;
     database.install(Some("gw_status")).await;
     session.run("select pgfeed.watch('t')").await;
-    finds(&session, "alter table t enable row level security", "row security|warn|policies of public.t")
-        .await;
+    finds(
+        &session,
+        "alter table t enable row level security",
+        "row security|warn|policies of public.t",
+    )
+    .await;
     finds(
         &session,
         "revoke select on t from gw_status",

@@ -1,4 +1,5 @@
--- pgfeed.check_watchable(p_rel): raises, and says what to do instead, if a table cannot be on the feed.
+-- pgfeed.check_watchable(p_rel): raises, and says what to do instead, if a table cannot be on the
+-- feed.
 --
 -- Parameters: p_rel the table. Returns: nothing. Called by: pgfeed.watch.
 -- Tables touched: reads pgfeed.watch_list.
