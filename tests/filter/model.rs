@@ -1,5 +1,6 @@
 //! Random filters, as the gateway's text and, written apart from it, as SQL.
 
+use crate::invent::invent;
 use crate::random::Random;
 use crate::types::{ENDS, Family, PATTERN, STEPS, Type};
 
@@ -222,7 +223,7 @@ fn value(random: &mut Random, of: &Type, operator: &str, is_path: bool) -> Strin
         "like" | "ilike" => (0..random.below(5)).map(|_| random.pick(PATTERN)).collect(),
         _ if is_path => random.pick(ENDS).to_owned(),
         _ if !of.others.is_empty() && random.chance(20) => random.pick(of.others).to_owned(),
-        _ => random.pick(of.values).to_owned(),
+        _ => invent(random, of),
     }
 }
 
