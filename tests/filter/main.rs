@@ -5,6 +5,7 @@
 
 mod against;
 mod folding;
+mod hostile;
 mod invent;
 mod model;
 mod random;
