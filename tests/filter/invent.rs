@@ -67,7 +67,8 @@ fn date(random: &mut Random) -> String {
 fn time(random: &mut Random) -> String {
     let mut text = format!("{:02}:{:02}", random.below(24), random.below(60));
     if random.chance(70) {
-        text += &format!(":{:02}", random.below(60));
+        text += ":";
+        text += random.pick(&["00", "07", "30", "59"]);
         if random.chance(50) {
             text += ".";
             for _ in 0..=random.below(9) {

@@ -10,6 +10,7 @@ mod invent;
 mod model;
 mod random;
 mod types;
+mod vocabulary;
 
 use against::{Against, Tally};
 use pgfeed::source::cluster::{Cluster, Options};
