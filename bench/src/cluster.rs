@@ -52,6 +52,10 @@ impl Cluster {
         Ok(cluster)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.as_ref().map_or(0, Process::pid)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }

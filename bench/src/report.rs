@@ -11,12 +11,16 @@ use anyhow::{Context, Result};
 use crate::bars;
 
 const BEGIN: &str = "<!-- bench: begin -->";
+/// The rows that have to be exact.
+const OURS: &str = "pgfeed";
 const END: &str = "<!-- bench: end -->";
 
 /// All cells of one run, in the order in which they were measured.
 #[derive(Default)]
 pub(crate) struct Report {
     rows: Vec<Row>,
+    /// Scenarios that could not be measured, and why.
+    failures: Vec<String>,
 }
 
 struct Row {
@@ -55,6 +59,18 @@ impl Report {
         self.rows.iter().find(same)?.value(column)
     }
 
+    pub(crate) fn fail(&mut self, why: String) {
+        self.failures.push(why);
+    }
+
+    /// Whether pgfeed delivered exactly and every scenario ran; speed is not judged here.
+    pub(crate) fn is_sound(&self) -> bool {
+        let ours = self.rows.iter().filter(|row| row.target == OURS);
+        let mut cells = ours.flat_map(|row| &row.cells);
+        let broken = cells.any(|(_, cell)| matches!(cell, Cell::Text(text) if text.contains("**")));
+        self.failures.is_empty() && !broken
+    }
+
     pub(crate) fn markdown(&self, about: &str) -> String {
         let mut page = format!("{about}\n\n## Bars\n\n{}", bars::table(self));
         let mut scenarios: Vec<&str> = self.rows.iter().map(|row| row.scenario).collect();
@@ -62,6 +78,9 @@ impl Report {
         for scenario in scenarios {
             let rows: Vec<&Row> = self.rows.iter().filter(|r| r.scenario == scenario).collect();
             write!(page, "\n## {scenario}\n\n{}", table(&rows)).ok();
+        }
+        for failure in &self.failures {
+            write!(page, "\n**Not measured.** {failure}\n").ok();
         }
         page
     }
@@ -91,7 +110,12 @@ impl Entry<'_> {
         self
     }
 
+    /// Words in place of a number; among rounds the first that is not fine stays (it has `**`).
     pub(crate) fn say(&mut self, column: &'static str, text: impl Into<String>) -> &mut Self {
+        let mut same = self.0.cells.iter().filter(|(name, _)| *name == column);
+        if same.any(|(_, cell)| matches!(cell, Cell::Text(text) if text.contains("**"))) {
+            return self;
+        }
         self.0.cells.retain(|(name, _)| *name != column);
         self.0.cells.push((column, Cell::Text(text.into())));
         self

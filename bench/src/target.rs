@@ -18,6 +18,8 @@ use crate::writer::Writer;
 pub(crate) enum Kind {
     /// The write loop in C, without a database.
     Bare,
+    /// pgfeed itself.
+    #[value(name = "pgfeed")]
     Gateway,
     /// Node `ws` and `pg`.
     Node,

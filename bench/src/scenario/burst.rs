@@ -43,6 +43,7 @@ async fn round(bench: &mut Bench, served: &mut Served, case: &str, changes: u32)
         .entry("burst", case, kind.name())
         .add("CPU µs per delivery", total.cpu_us())
         .add("deliveries/s", total.deliveries_per_second())
+        .add("database CPU µs per change", total.database_cpu_us())
         .add("bytes", total.bytes_each())
         .say("deliveries", total.verdict());
     Ok(())

@@ -22,6 +22,9 @@ pub(super) struct Served {
 #[derive(Default)]
 pub(super) struct Steps {
     pub(super) cpu_s: f64,
+    /// What the database spent in the same time, the writers' part included.
+    pub(super) database_cpu_s: f64,
+    pub(super) changes: u32,
     pub(super) deliveries: u64,
     pub(super) bytes: u64,
     pub(super) lost: u64,
@@ -39,6 +42,10 @@ impl Steps {
         self.cpu_s * 1e6 / float(self.deliveries)
     }
 
+    pub(super) fn database_cpu_us(&self) -> f64 {
+        self.database_cpu_s * 1e6 / f64::from(self.changes)
+    }
+
     pub(super) fn deliveries_per_second(&self) -> f64 {
         float(self.deliveries) * 1e6 / float(self.busy_us)
     }
@@ -48,6 +55,15 @@ impl Steps {
     }
 
     /// What a reader must know first: nothing is worth measuring that loses.
+    /// The same for clients that came back: what they had may come again (at least once).
+    pub(super) fn verdict_after_return(lost: u64, repeated: u64) -> String {
+        match (lost, repeated) {
+            (0, 0) => "exact".to_owned(),
+            (0, again) => format!("none lost, {again} again"),
+            (lost, _) => format!("**{lost} lost**"),
+        }
+    }
+
     pub(super) fn verdict(&self) -> String {
         verdict(self.lost, self.repeated)
     }
@@ -62,6 +78,15 @@ impl Steps {
         self.busy_us += last.saturating_sub(sent.sent_us).max(1);
         self.to_last_ms.push(ms(last.saturating_sub(sent.sent_us)));
         self.spread_ms.push(ms(last.saturating_sub(first.unwrap_or(last))));
+    }
+}
+
+/// The same for clients that came back: what they had may come again (at least once).
+pub(super) fn verdict_after_return(lost: u64, repeated: u64) -> String {
+    match (lost, repeated) {
+        (0, 0) => "exact".to_owned(),
+        (0, again) => format!("none lost, {again} again"),
+        (lost, _) => format!("**{lost} lost**"),
     }
 }
 
@@ -114,6 +139,7 @@ pub(super) async fn steps(
 ) -> Result<Steps> {
     let mut total = Steps::default();
     let before = cpu_seconds(served.target.pid());
+    let database_before = cpu_seconds(bench.cluster.pid());
     for _ in 0..turns {
         let window = served.target.window(changes);
         bench.swarm.arm(&served.group, &window).await?;
@@ -127,6 +153,8 @@ pub(super) async fn steps(
         total.add(sent, &seen);
     }
     total.cpu_s = cpu_seconds(served.target.pid()) - before;
+    total.database_cpu_s = cpu_seconds(bench.cluster.pid()) - database_before;
+    total.changes = turns * changes;
     Ok(total)
 }
 

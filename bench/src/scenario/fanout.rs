@@ -32,7 +32,7 @@ async fn round(bench: &mut Bench, served: &mut Served, case: &str) -> Result<()>
     let kind = served.target.kind;
     let deliveries = match kind {
         Kind::Channels => 1500,
-        _ if bench.quick => 100_000,
+        _ if bench.quick => 50_000,
         _ => 200_000,
     };
     let turns = (deliveries / served.group.count).clamp(2, 600);
@@ -43,6 +43,7 @@ async fn round(bench: &mut Bench, served: &mut Served, case: &str) -> Result<()>
         .add("CPU µs per delivery", total.cpu_us())
         .add("sent → last client ms", median(&total.to_last_ms))
         .add("first → last client ms", median(&total.spread_ms))
+        .add("database CPU µs per change", total.database_cpu_us())
         .add("bytes", total.bytes_each())
         .say("deliveries", total.verdict());
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::sleep;
 
-use super::delivery::verdict;
+use super::delivery::verdict_after_return;
 use super::{Bench, float, grouped};
 use crate::mark::now_us;
 use crate::process::cpu_seconds;
@@ -53,6 +53,6 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
         .add("CPU s", cpu_seconds(target.pid()) - before)
         .add("resyncs", f64::from(status.resyncs))
         .add("refused", f64::from(connected.failed))
-        .say("deliveries", verdict(lost, seen.repeated));
+        .say("deliveries", verdict_after_return(lost, seen.repeated));
     bench.swarm.close(group).await
 }

@@ -46,7 +46,7 @@ pub(crate) struct Window {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Command {
     Connect {
         group: u32,
@@ -81,7 +81,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
     Connected { group: u32, ready: u32, failed: u32, elapsed_us: u64 },
     Armed { group: u32 },
