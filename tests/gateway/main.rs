@@ -1,0 +1,14 @@
+//! The gateway from outside: the compiled program, a real PostgreSQL, and clients on real sockets.
+
+#![expect(clippy::panic, reason = "a test fails by it")]
+
+mod feed;
+mod large;
+mod notify;
+mod operate;
+mod outage;
+mod resume;
+mod schema;
+mod storm;
+mod support;
+mod talk;
