@@ -55,15 +55,6 @@ impl Steps {
     }
 
     /// What a reader must know first: nothing is worth measuring that loses.
-    /// The same for clients that came back: what they had may come again (at least once).
-    pub(super) fn verdict_after_return(lost: u64, repeated: u64) -> String {
-        match (lost, repeated) {
-            (0, 0) => "exact".to_owned(),
-            (0, again) => format!("none lost, {again} again"),
-            (lost, _) => format!("**{lost} lost**"),
-        }
-    }
-
     pub(super) fn verdict(&self) -> String {
         verdict(self.lost, self.repeated)
     }
