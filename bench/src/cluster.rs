@@ -19,6 +19,9 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Used where this process is root, which `PostgreSQL` refuses to be.
 const USER: &str = "postgres";
 
+/// The folder's name, before the number of the process.
+const FOLDER: &str = "pgfeed-bench-";
+
 /// Owns the server and its data; both are gone when it is dropped.
 pub(crate) struct Cluster {
     pub(crate) folder: PathBuf,
@@ -31,7 +34,8 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) async fn start(bin: Option<PathBuf>) -> Result<Self> {
         let bin = bin.or_else(newest_bin).context("no PostgreSQL found: set PGFEED_PG_BIN")?;
-        let folder = std::env::temp_dir().join(format!("pgfeed-bench-{}", std::process::id()));
+        remove_left_behind();
+        let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
         let port = free_port()?;
@@ -112,6 +116,17 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.server.take());
         fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// Folders of runs that were killed; their servers have ended with them.
+fn remove_left_behind() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
     }
 }
 
