@@ -76,13 +76,17 @@ impl Report {
         let mut scenarios: Vec<&str> = self.rows.iter().map(|row| row.scenario).collect();
         scenarios.dedup();
         for scenario in scenarios {
-            let rows: Vec<&Row> = self.rows.iter().filter(|r| r.scenario == scenario).collect();
-            write!(page, "\n## {scenario}\n\n{}", table(&rows)).ok();
+            write!(page, "\n## {scenario}\n\n{}", self.table_of(scenario)).ok();
         }
         for failure in &self.failures {
             write!(page, "\n**Not measured.** {failure}\n").ok();
         }
         page
+    }
+
+    pub(crate) fn table_of(&self, scenario: &str) -> String {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| row.scenario == scenario).collect();
+        if rows.is_empty() { String::new() } else { table(&rows) }
     }
 
     /// Puts the tables between the marks of the page, or makes the page.
