@@ -12,6 +12,8 @@ set local client_min_messages = warning;
 set local lock_timeout = '5s';
 -- Functions call each other, and are made in the order of their names.
 set local check_function_bodies = off;
+-- Names mean what they mean here, whatever the session calls its own.
+set local search_path = pg_catalog, pg_temp;
 -- One installer at a time.
 do $do$ begin perform pg_catalog.pg_advisory_xact_lock(1128678482, 0); end $do$;
 
@@ -235,6 +237,24 @@ $fn$;
 
 comment on function pgfeed.beat() is 'Writes a beat into the log, for gateways.';
 
+-- pgfeed.can_look(p_watch, p_rel): whether the trigger functions can look up a row as it stands now.
+--
+-- Parameters: p_watch, p_rel as for pgfeed.key_columns.
+-- Returns: false without primary key, without the privilege that watch() gives, or under row security.
+-- Calls: pgfeed.key_columns. Tables touched: reads pgfeed.watch_list.
+create or replace function pgfeed.can_look(p_watch integer, p_rel oid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select pgfeed.key_columns(p_watch, p_rel) is not null
+         and has_table_privilege(c.oid, 'select') and not row_security_active(c.oid)
+    from pg_class c
+   where c.oid = coalesce((select w.rel from pgfeed.watch_list w where w.id = p_watch), p_rel)
+$fn$;
+
+comment on function pgfeed.can_look(integer, oid) is
+  'Used by pgfeed.capture_careful(): whether a row can be looked up as it stands now.';
+
 -- pgfeed.capture(): trigger function of the triggers that pgfeed.watch() makes.
 --
 -- Arguments of the trigger: [0] pgfeed.watch_list.id, [1] wake, [2] 'plain', or 'careful' for a table
@@ -338,7 +358,7 @@ comment on function pgfeed.capture() is
 --   p_new, p_old the row after and before; p_again true: log the row as it stands now.
 -- Returns: nothing. Never fails: what cannot be told in full is told by its key, what cannot be told
 --   even so leaves a gap mark, so that clients are told to start over.
--- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row.
+-- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row, pgfeed.can_look, pgfeed.has_other_triggers.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The EXCEPTION blocks only read: a subtransaction that writes nothing costs no transaction number.
@@ -381,6 +401,10 @@ begin
     -- The key was changed, and by now another row has the old one: the update told it gone.
     if v_back is not null and v_back::text is distinct from v_now::text then
       insert into pgfeed.log (watch, rel, op, new) values (p_watch, p_rel, 'I', v_back);
+    end if;
+    -- Triggers of others were made since the watch, and what they did to the row cannot be seen.
+    if p_again and not pgfeed.can_look(p_watch, p_rel) and pgfeed.has_other_triggers(p_rel) then
+      insert into pgfeed.log (watch, rel, op) values (p_watch, p_rel, 'G');
     end if;
     return;
   end if;
@@ -505,10 +529,10 @@ comment on function pgfeed.check_watchable(regclass) is
 -- Other triggers may change a row again before its own capture comes: then that change is in the log
 -- already, and logging the former image after it would leave clients with the wrong last value.
 -- Parameters: p_watch, p_rel as for pgfeed.key_columns; p_probe a row as JSON that has the key;
---   p_unknown what to answer where the row cannot be looked up (no key, no privilege, row security).
+--   p_unknown what to answer where the row cannot be looked up, as pgfeed.can_look says.
 -- It is looked for in the watched table as a whole: an update may have moved it to another partition.
 -- Returns: the row as JSON, null where it is gone.
--- Calls: pgfeed.key_columns. Tables touched: reads pgfeed.watch_list and the watched table.
+-- Calls: pgfeed.can_look, pgfeed.key_columns. Tables touched: reads pgfeed.watch_list and the watched table.
 create or replace function pgfeed.current_row(p_watch integer, p_rel oid, p_probe json, p_unknown json)
 returns json
 language plpgsql volatile
@@ -519,10 +543,9 @@ declare
   v_same text;
   v_now  json;
 begin
-  if not has_table_privilege(v_root, 'select') or row_security_active(v_root) then return p_unknown; end if;
+  if not pgfeed.can_look(p_watch, p_rel) then return p_unknown; end if;
   select string_agg(format('t.%1$I = r.%1$I', c), ' and ') into v_same
     from unnest(pgfeed.key_columns(p_watch, p_rel)) c;
-  if v_same is null then return p_unknown; end if;
   execute format('select row_to_json(t.*) from %1$s t, json_populate_record(null::%1$s, $1) r where %2$s',
                  v_root::regclass, v_same)
     into v_now using p_probe;
@@ -1319,9 +1342,11 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 #variable_conflict use_column
 declare
-  v_id  integer;
-  v_gap boolean := false;
-  v_t   record;
+  v_name text := (select n.nspname || '.' || c.relname
+                    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel);
+  v_id   integer;
+  v_gap  boolean;
+  v_t    record;
 begin
   if watch.wake not in ('auto', 'always', 'never') or watch.wake is null then
     raise exception 'wake is auto, always or never, not %', watch.wake using errcode = 'invalid_parameter_value';
@@ -1332,14 +1357,14 @@ begin
   delete from pgfeed.watch_list w where not exists (select from pg_class c where c.oid = w.rel);
   perform pgfeed.check_watchable(watch.rel);
 
-  select w.id into v_id from pgfeed.watch_list w where w.rel = watch.rel;
-  insert into pgfeed.watch_list as w (rel, wake, level, name)
-    select c.oid, watch.wake, watch.level, n.nspname || '.' || c.relname
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel
-    on conflict (rel) do update
-      set wake = excluded.wake, level = excluded.level, name = excluded.name;
-  v_gap := v_id is not null;
-  if v_id is null then select w.id into v_id from pgfeed.watch_list w where w.rel = watch.rel; end if;
+  update pgfeed.watch_list w
+     set wake = watch.wake, level = watch.level, name = v_name
+   where w.rel = watch.rel returning w.id into v_id;
+  v_gap := found;
+  if not found then
+    insert into pgfeed.watch_list as w (rel, wake, level, name)
+      values (watch.rel, watch.wake, watch.level, v_name) returning w.id into v_id;
+  end if;
 
   for v_t in
     select g.tgname from pg_trigger g
@@ -1377,10 +1402,10 @@ revoke all on all functions in schema pgfeed from public;
 revoke all on function public.notify_table_change() from public;
 
 -- Trigger functions run as their owner, and so do casts to json that users define for their own types.
--- So their owner should be a role that can do nothing else. Who may not create roles does without.
+-- So their owner should be a role that can do nothing else, not even read the rows of the log. Who may not create roles does without.
 do $do$
 declare
-  v_function record;
+  v_function regprocedure;
   v_lend     boolean;   -- a function can only be given to a role that may create it where it is
 begin
   begin
@@ -1395,24 +1420,46 @@ begin
   end if;
 
   grant usage, create on schema pgfeed to pgfeed_owner;
-  grant select, insert, delete on pgfeed.log, pgfeed.tick to pgfeed_owner;
-  grant select, update on pgfeed.meta to pgfeed_owner;
-  grant select on pgfeed.watch_list, pgfeed.grantee, pgfeed.watched to pgfeed_owner;
-  grant execute on all functions in schema pgfeed to pgfeed_owner;
+  grant insert on pgfeed.log to pgfeed_owner;
+  grant select (id, xid, watch, rel, op) on pgfeed.log to pgfeed_owner;
+  grant select on pgfeed.watch_list to pgfeed_owner;
+  grant execute on function
+    pgfeed.can_look(integer, oid), pgfeed.capture_careful(integer, oid, text, record, record, boolean),
+    pgfeed.capture_truncate(integer, oid), pgfeed.current_row(integer, oid, json, json),
+    pgfeed.has_other_triggers(regclass), pgfeed.key_columns(integer, oid), pgfeed.key_of(integer, oid, record),
+    pgfeed.note_large(), pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
+    pgfeed.wake(integer, oid, text) to pgfeed_owner;
   v_lend := not pg_catalog.has_schema_privilege('pgfeed_owner', 'public', 'create');
   if v_lend then grant create on schema public to pgfeed_owner; end if;
-  for v_function in
-    select p.oid::regprocedure as name from pg_catalog.pg_proc p
-     where p.prosecdef and p.proowner <> 'pgfeed_owner'::regrole
-       and (p.pronamespace = 'pgfeed'::regnamespace or p.oid = 'public.notify_table_change()'::regprocedure)
-  loop
-    execute pg_catalog.format('alter function %s owner to pgfeed_owner', v_function.name);
-    execute pg_catalog.format('grant execute on function %s to %I', v_function.name, current_user);
+  foreach v_function in array array['pgfeed.capture()', 'public.notify_table_change()']::regprocedure[] loop
+    execute pg_catalog.format('alter function %s owner to pgfeed_owner', v_function);
+    execute pg_catalog.format('grant execute on function %s to %I', v_function, current_user);
   end loop;
   if v_lend then revoke create on schema public from pgfeed_owner; end if;
   revoke create on schema pgfeed from pgfeed_owner;
 exception when insufficient_privilege then
   raise notice 'the feed runs as %, for role pgfeed_owner cannot be used: %', current_user, sqlerrm;
+end
+$do$;
+
+-- upgrade.sql: brings the triggers of tables that are watched already up to date, as far as they are ours.
+-- Those that are right are left alone; pgfeed.status() names the rest.
+do $do$
+declare
+  v_watch record;
+begin
+  for v_watch in
+    select w.* from pgfeed.watch_list w
+      join pg_catalog.pg_class c on c.oid = w.rel
+     where pg_catalog.pg_has_role(c.relowner, 'usage')
+     order by w.id
+  loop
+    if exists (select from pgfeed.triggers_of(v_watch.id) t where t.state <> 'ok') then
+      perform pgfeed.watch(v_watch.rel, v_watch.wake, v_watch.level);
+    else
+      perform pgfeed.share_table(v_watch.id);
+    end if;
+  end loop;
 end
 $do$;
 

@@ -18,4 +18,4 @@ pub use ids::Ids;
 pub use position::{Position, Tick};
 pub use row::Row;
 pub use snapshot::Snapshot;
-pub use table::{Column, Table, TableName};
+pub use table::{Collation, Column, Folding, Table, TableName};

@@ -3,12 +3,12 @@
 //! Read in this order: [`log`] (the seam to the database), [`relay`] (reads the log and
 //! publishes), [`chunk`] and [`tail`] (what is published, and kept), [`hub`] and [`shard`] (where
 //! it meets subscriptions), [`topic`], [`grant`], [`filter`] and [`judge`] (what a change means to
-//! whom), [`encode`] (as a message), [`catch_up`] (from a cursor to live).
+//! whom), [`encode`] (as a message).
 
 pub mod backoff;
 pub mod catalog;
-pub mod catch_up;
 pub mod chunk;
+pub mod cut;
 pub mod encode;
 pub mod filter;
 pub mod grant;
@@ -30,7 +30,7 @@ pub use chunk::{Chunk, CursorMark, Notice, Route};
 pub use grant::{Columns, Grant};
 pub use hub::Hub;
 pub use image::Image;
-pub use log::{Body, ChangeLog, LogError, LogReader, LogRow};
+pub use log::{Body, ChangeLog, History, LogError, LogReader, LogRow};
 pub use relay::Relay;
 pub use subscriber::Subscriber;
 pub use tail::Tail;

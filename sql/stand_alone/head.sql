@@ -12,5 +12,7 @@ set local client_min_messages = warning;
 set local lock_timeout = '5s';
 -- Functions call each other, and are made in the order of their names.
 set local check_function_bodies = off;
+-- Names mean what they mean here, whatever the session calls its own.
+set local search_path = pg_catalog, pg_temp;
 -- One installer at a time.
 do $do$ begin perform pg_catalog.pg_advisory_xact_lock(1128678482, 0); end $do$;

@@ -29,30 +29,8 @@ impl Row {
     /// Calls `each` with every column's raw name (between its quotes, still escaped) and value.
     ///
     /// Text that is no JSON object yields nothing past the place where it goes wrong.
-    pub fn for_each<'a>(&'a self, mut each: impl FnMut(&'a str, &'a str)) {
-        let text = &*self.0;
-        let bytes = text.as_bytes();
-        let mut at = skip_space(bytes, 0);
-        if bytes.get(at) != Some(&b'{') {
-            return;
-        }
-        at = skip_space(bytes, at + 1);
-        while bytes.get(at) == Some(&b'"') {
-            let name_end = skip_string(bytes, at);
-            let name = &text[at + 1..name_end - 1];
-            at = skip_space(bytes, name_end);
-            if bytes.get(at) != Some(&b':') {
-                return;
-            }
-            let value_start = skip_space(bytes, at + 1);
-            let value_end = skip_value(bytes, value_start);
-            each(name, text[value_start..value_end].trim_end());
-            at = skip_space(bytes, value_end);
-            if bytes.get(at) != Some(&b',') {
-                return;
-            }
-            at = skip_space(bytes, at + 1);
-        }
+    pub fn for_each<'a>(&'a self, each: impl FnMut(&'a str, &'a str)) {
+        members(&self.0, each);
     }
 
     /// The raw values of `names`, in their order; `None` for a column that the row lacks.
@@ -66,6 +44,56 @@ impl Row {
             }
         });
         found
+    }
+}
+
+/// Calls `each` with the raw name and value of every member of a JSON object, as
+/// [`Row::for_each`] does.
+pub fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) {
+    let bytes = text.as_bytes();
+    let mut at = skip_space(bytes, 0);
+    if bytes.get(at) != Some(&b'{') {
+        return;
+    }
+    at = skip_space(bytes, at + 1);
+    while bytes.get(at) == Some(&b'"') {
+        let name_end = skip_string(bytes, at);
+        let name = text.get(at + 1..name_end - 1);
+        at = skip_space(bytes, name_end);
+        if bytes.get(at) != Some(&b':') {
+            return;
+        }
+        let value_start = skip_space(bytes, at + 1);
+        let value_end = skip_value(bytes, value_start);
+        let (Some(name), Some(value)) = (name, text.get(value_start..value_end)) else {
+            return;
+        };
+        each(name, value.trim_end());
+        at = skip_space(bytes, value_end);
+        if bytes.get(at) != Some(&b',') {
+            return;
+        }
+        at = skip_space(bytes, at + 1);
+    }
+}
+
+/// Calls `each` with the raw value of every element of a JSON array.
+pub fn elements<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
+    let bytes = text.as_bytes();
+    let mut at = skip_space(bytes, 0);
+    if bytes.get(at) != Some(&b'[') {
+        return;
+    }
+    at = skip_space(bytes, at + 1);
+    while bytes.get(at).is_some_and(|byte| *byte != b']') {
+        let end = skip_value(bytes, at);
+        let Some(value) = text.get(at..end) else { return };
+        each(value.trim_end());
+        at = skip_space(bytes, end);
+        if bytes.get(at) != Some(&b',') {
+            return;
+        }
+        at = skip_space(bytes, at + 1);
     }
 }
 
@@ -144,7 +172,19 @@ mod tests {
 
     #[test]
     fn text_that_is_no_object_yields_nothing_and_ends() {
-        for text in ["", "{", "[]", "{\"a", "{\"a\":", "{\"a\"", "{\"a\\", "null", "{\"a\":1,"] {
+        for text in [
+            "",
+            "{",
+            "[]",
+            "{\"a",
+            "{\"a\":",
+            "{\"a\"",
+            "{\"a\\",
+            "{\"",
+            "{\"\u{e9}",
+            "null",
+            "{\"a\":1,",
+        ] {
             let mut seen = 0;
             Row::new(text).for_each(|_, _| seen += 1);
             assert!(seen <= 1, "{text}");

@@ -41,6 +41,20 @@ pub enum Collation {
     Nondeterministic,
 }
 
+/// How `lower()` works under the collation of a column, which is what `ilike` compares by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Folding {
+    /// Not known, or special to a language (Turkish, Azeri, Lithuanian).
+    #[default]
+    Unknown,
+    /// A to Z alone: C, POSIX, `ucs_basic`.
+    Ascii,
+    /// One character for one character, by Unicode: C.UTF-8 and what libc knows.
+    Simple,
+    /// By Unicode with the characters that become several: ICU, `pg_unicode_fast`.
+    Full,
+}
+
 /// One column as the catalog knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Column {
@@ -52,12 +66,18 @@ pub struct Column {
     /// The type's oid with domains resolved to what they stand on.
     #[serde(skip)]
     pub type_oid: u32,
+    /// Whether the type is a domain, so that values of its own type must be cast to be compared.
+    #[serde(skip)]
+    pub is_domain: bool,
     /// The element type's oid (domains resolved) where the type is an array, else 0.
     #[serde(skip)]
     pub element_oid: u32,
     /// How text of the column is ordered.
     #[serde(skip)]
     pub collation: Collation,
+    /// How text of the column is put into lower case.
+    #[serde(skip)]
+    pub folding: Folding,
     /// An enum's labels in their order, else empty. For an array of an enum: the element's.
     #[serde(skip)]
     pub labels: Vec<String>,

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::change::{Table, TableName};
 
 /// The watched tables as of one read of the log. Replaced as a whole, never changed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     by_oid: HashMap<u32, Arc<Table>>,
     by_name: HashMap<TableName, Arc<Table>>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::log::LogRow;
+use super::{Topic, log::LogRow};
 use crate::{
     change::{Position, Snapshot},
     wire::Frames,
@@ -15,6 +15,8 @@ pub struct Chunk {
     pub seq: u64,
     /// The log rows, in the order of the feed.
     pub rows: Vec<LogRow>,
+    /// The place before its first row.
+    pub start: Position,
     /// The place after its last row.
     pub position: Position,
     /// What the read that it came from saw at most.
@@ -78,6 +80,23 @@ impl Notice {
 }
 
 impl Chunk {
+    /// Whether subscriptions of the topic end or start over after it.
+    pub fn ends_topic(&self, topic: &Topic) -> bool {
+        self.notice_for(topic).is_some()
+    }
+
+    /// What ends subscriptions of the topic after it, or makes them start over.
+    pub fn notice_for(&self, topic: &Topic) -> Option<Notice> {
+        let concerns = |it: &&Notice| it.concerns(topic.spec.table.oid, topic.id);
+        self.notices.iter().find(concerns).copied()
+    }
+
+    /// The topic's messages in it.
+    pub fn route(&self, topic: u64) -> Option<u32> {
+        let place = self.routes.binary_search_by_key(&topic, |route| route.topic).ok()?;
+        u32::try_from(place).ok()
+    }
+
     /// What it takes in memory, in bytes, routes included.
     pub fn bytes(&self) -> usize {
         let rows: usize = self.rows.iter().map(LogRow::bytes).sum();

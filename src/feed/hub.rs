@@ -29,6 +29,9 @@ use crate::{
 /// clients have a change after 60 ms where two took 91 (DESIGN §6).
 pub const SHARDS: usize = 4;
 
+/// Encoding more chunks than this under the hub's lock would hold up everyone.
+const REPLAY_MAX: u64 = 3;
+
 /// A client of the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
@@ -43,18 +46,29 @@ pub struct Hub {
     next_client: AtomicU64,
     /// When the log was last known to be read to its end.
     known: Mutex<Option<Instant>>,
+    /// The number of the newest chunk; set before a shard hears of it.
+    head: AtomicU64,
     head_tx: watch::Sender<u64>,
 }
 
 /// A subscription has joined its topic: from here on its changes come by topic.
 #[derive(Debug)]
 pub struct Joined {
-    /// The topic.
-    pub topic: Arc<Topic>,
     /// The position from which it is live.
     pub mark: CursorMark,
     /// The newest chunk that it does not get by topic.
     pub after: u64,
+}
+
+/// How a client takes part in a topic that one of its subscriptions joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// For the first time: the shard is to serve it.
+    New,
+    /// Another of its subscriptions follows it already: each change is sent once.
+    Already,
+    /// The subscription ended meanwhile.
+    Cancelled,
 }
 
 /// Why a subscription cannot join now.
@@ -64,6 +78,8 @@ pub enum NotYet {
     Behind,
     /// The newest chunk ends inside a transaction, or nothing was read yet.
     Unsettled,
+    /// The topic has ended: its table is another one now.
+    Ended,
 }
 
 impl Hub {
@@ -76,6 +92,7 @@ impl Hub {
             ticks: Mutex::default(),
             next_client: AtomicU64::new(1),
             known: Mutex::new(None),
+            head: AtomicU64::new(0),
             head_tx: watch::Sender::new(0),
         })
     }
@@ -118,71 +135,88 @@ impl Hub {
         *self.known.lock().expect("no holder of the clock panics") = Some(at);
     }
 
+    /// The number of the newest chunk. Takes no lock, so that a client's queue may ask.
+    pub fn head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
     /// Follows the number of the newest chunk.
-    pub fn head(&self) -> watch::Receiver<u64> {
+    pub fn heads(&self) -> watch::Receiver<u64> {
         self.head_tx.subscribe()
     }
 
-    /// Adds a client.
+    /// Adds a client; it gets heartbeats from now on.
     pub fn enter(&self, subscriber: Arc<dyn Subscriber>) -> ClientId {
         let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
         self.shard(client).push(Command::Enter { client, subscriber });
         client
     }
 
-    /// Removes a client and its subscriptions of `topics`.
-    pub fn leave(&self, client: ClientId, topics: &[u64]) {
-        let mut state = self.state();
-        for topic in topics {
-            state.release(*topic);
-            self.shard(client).push(Command::Part { client, topic: *topic });
-        }
+    /// Removes a client; its subscriptions must have ended.
+    pub fn leave(&self, client: ClientId) {
         self.shard(client).push(Command::Leave { client });
     }
 
-    /// Joins a client to a topic after chunk `after`. At most `chunks_max` chunks newer than that
-    /// are handed to `replay` first, under the hub's lock.
+    /// Joins a client to a topic: from here on its changes come by topic.
+    ///
+    /// `after` is the newest chunk that the client has; without it, from now. At most
+    /// [`REPLAY_MAX`] chunks newer than that are handed to `replay` first, under the hub's lock.
+    /// The client becomes a user of the topic, ended by [`Hub::part`].
     pub fn join(
         &self,
         client: ClientId,
-        spec: &TopicSpec,
-        after: u64,
-        replay: impl FnOnce(&[Arc<Chunk>], &Joined),
+        topic: &Topic,
+        after: Option<u64>,
+        replay: impl FnOnce(&[Arc<Chunk>], &Joined) -> Member,
     ) -> Result<Joined, NotYet> {
-        /// Encoding more chunks than this under the lock would hold up everyone.
-        const CHUNKS_MAX: u64 = 3;
         let mut state = self.state();
         let (mark, head) = state.settled().ok_or(NotYet::Unsettled)?;
-        if head.saturating_sub(after) > CHUNKS_MAX {
+        let after = after.unwrap_or(head);
+        if head.saturating_sub(after) > REPLAY_MAX {
             return Err(NotYet::Behind);
         }
         let missing: Option<Vec<_>> = (after + 1..=head).map(|seq| state.chunk(seq)).collect();
         let missing = missing.ok_or(NotYet::Behind)?;
-        if self.catalog.load().table(spec.table.oid).is_none_or(|it| it.shape != spec.table.shape) {
+        if missing.iter().any(|chunk| chunk.ends_topic(topic)) {
             return Err(NotYet::Behind);
         }
-        let topic = state.acquire(spec);
-        let joined = Joined { topic, mark, after: head };
-        replay(&missing, &joined);
-        self.shard(client).push(Command::Join { client, topic: joined.topic.id });
+        if !state.use_again(topic.id) {
+            return Err(NotYet::Ended);
+        }
+        let joined = Joined { mark, after: head };
+        match replay(&missing, &joined) {
+            Member::New => self.shard(client).push(Command::Join { client, topic: topic.id }),
+            Member::Already => {}
+            Member::Cancelled => {
+                state.release(topic.id);
+                return Err(NotYet::Ended);
+            }
+        }
         Ok(joined)
     }
 
-    /// The topic of a subscription that is not live yet; released by [`Hub::release`].
-    pub fn acquire(&self, spec: &TopicSpec) -> Arc<Topic> {
-        self.state().acquire(spec)
+    /// Becomes a user of the topic; ended by [`Hub::release`]. None where the table is another
+    /// one by now.
+    pub fn acquire(&self, spec: &TopicSpec) -> Option<Arc<Topic>> {
+        let mut state = self.state();
+        let catalog = self.catalog.load();
+        let is_known = catalog.table(spec.table.oid).is_some_and(|it| it.shape == spec.table.shape);
+        is_known.then(|| state.acquire(spec))
     }
 
-    /// Gives back a topic taken by [`Hub::acquire`].
+    /// Ends the use of a topic.
     pub fn release(&self, topic: u64) {
         self.state().release(topic);
     }
 
-    /// Ends a client's part in a topic that it had joined.
-    pub fn part(&self, client: ClientId, topic: u64) {
+    /// Ends one use of a topic that a client had joined; `is_last` tells, under the hub's lock,
+    /// whether no other subscription of the client follows it.
+    pub fn part(&self, client: ClientId, topic: u64, is_last: impl FnOnce() -> bool) {
         let mut state = self.state();
         state.release(topic);
-        self.shard(client).push(Command::Part { client, topic });
+        if is_last() {
+            self.shard(client).push(Command::Part { client, topic });
+        }
     }
 
     /// The last position that lies between transactions, its chunk, and its text.
@@ -239,6 +273,7 @@ impl Hub {
     }
 
     fn send(&self, chunk: &Arc<Chunk>) {
+        self.head.store(chunk.seq, Ordering::Release);
         for inbox in &self.shards {
             inbox.push(Command::Chunk(Arc::clone(chunk)));
         }

@@ -6,7 +6,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use futures::Stream;
+use futures::{FutureExt as _, Stream, future::BoxFuture};
 
 use super::Catalog;
 use crate::change::{Change, Cursor, Position, Snapshot, Table, Tick};
@@ -99,6 +99,9 @@ pub trait ChangeLog: Send + Sync + 'static {
     /// Looks up the tick that a cursor names.
     fn find(&self, cursor: &Cursor) -> impl Future<Output = Result<Found, LogError>> + Send;
 
+    /// Whether a position is part of the log: its tick is there, and so are the rows since.
+    fn has(&self, position: &Position) -> impl Future<Output = Result<bool, LogError>> + Send;
+
     /// The rows after `from`, up to and with `to`, in the order of a read. It yields all rows
     /// since `from`'s tick; those that `from` already has are for checking only.
     fn between(
@@ -107,6 +110,42 @@ pub trait ChangeLog: Send + Sync + 'static {
         to: &Position,
         catalog: Arc<Catalog>,
     ) -> impl Future<Output = Result<LogRows, LogError>> + Send;
+}
+
+/// What a resume asks of the log; [`ChangeLog`] without its reader, for use as `dyn`.
+pub trait History: Send + Sync {
+    /// See [`ChangeLog::find`].
+    fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>>;
+
+    /// See [`ChangeLog::has`].
+    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>>;
+
+    /// See [`ChangeLog::between`].
+    fn between<'a>(
+        &'a self,
+        from: &'a Position,
+        to: &'a Position,
+        catalog: Arc<Catalog>,
+    ) -> BoxFuture<'a, Result<LogRows, LogError>>;
+}
+
+impl<L: ChangeLog> History for L {
+    fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>> {
+        ChangeLog::find(self, cursor).boxed()
+    }
+
+    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>> {
+        ChangeLog::has(self, position).boxed()
+    }
+
+    fn between<'a>(
+        &'a self,
+        from: &'a Position,
+        to: &'a Position,
+        catalog: Arc<Catalog>,
+    ) -> BoxFuture<'a, Result<LogRows, LogError>> {
+        ChangeLog::between(self, from, to, catalog).boxed()
+    }
 }
 
 /// Rows as they arrive from the log, a few at a time.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Body, ChangeLog, Hub, LogError, LogReader, LogRow, Notice,
     backoff::Backoff,
+    cut::{Cut, Cutter},
     hub::Piece,
     log::{Head, Start},
 };
@@ -18,13 +19,6 @@ use crate::{
     change::{Change, Snapshot, cursor::RUNS_MAX, position::Progress},
     tasks,
 };
-
-/// A piece is cut where it passes this many bytes of rows: large enough to be written at once,
-/// small enough that a client's queue holds several.
-const PIECE_BYTES: usize = 128 * 1024;
-
-/// Inside a transaction of more changes than this, a cursor may stand.
-const PARTIAL_AFTER: usize = 10_000;
 
 /// A tick is due this long after the one before, where there were changes.
 const TICK_EVERY: Duration = Duration::from_millis(500);
@@ -44,6 +38,8 @@ pub struct Relay<L: ChangeLog> {
     /// Changes that only a NOTIFY payload told.
     undurable_rx: mpsc::Receiver<Change>,
     progress: Option<Progress>,
+    /// What the last read saw.
+    sees: Option<Arc<Snapshot>>,
     ticked: Instant,
     is_ticking: Option<tokio::task::JoinHandle<()>>,
 }
@@ -57,7 +53,16 @@ impl<L: ChangeLog> Relay<L> {
         undurable_rx: mpsc::Receiver<Change>,
     ) -> Self {
         let ticked = Instant::now();
-        Self { log, hub, rhythm, undurable_rx, progress: None, ticked, is_ticking: None }
+        Self {
+            log,
+            hub,
+            rhythm,
+            undurable_rx,
+            progress: None,
+            sees: None,
+            ticked,
+            is_ticking: None,
+        }
     }
 
     /// Runs until `end`; a database that goes away is awaited.
@@ -132,32 +137,25 @@ impl<L: ChangeLog> Relay<L> {
         let sees = Arc::new(snapshot);
         let notices = catalog.map(|catalog| self.hub.set_catalog(catalog)).unwrap_or_default();
         let mut piece = Vec::new();
-        let (mut bytes, mut in_transaction, mut xid) = (0, 0, None);
+        let mut cutter = Cutter::default();
         let mut count = 0_u64;
         while let Some(rows) = reader.rows().await? {
-            for row in rows {
-                let is_boundary = xid != Some(row.xid);
-                if bytes >= PIECE_BYTES {
-                    let is_partial = !is_boundary && in_transaction > PARTIAL_AFTER;
-                    let cut = Cut { is_whole: is_boundary, is_partial };
+            for mut row in rows {
+                let cut = cutter.next(&row).filter(|_| !piece.is_empty());
+                if let Some(cut) = cut {
                     self.publish(std::mem::take(&mut piece), &sees, cut, Vec::new()).await;
-                    bytes = 0;
                 }
-                if !self.progress().pass(row.id, row.xid, row.at) {
-                    continue;
-                }
-                count += u64::from(!matches!(row.body, Body::Other));
-                in_transaction = if is_boundary { 1 } else { in_transaction + 1 };
-                xid = Some(row.xid);
-                if !concerns(&row, &notices) {
-                    bytes += row.bytes();
+                if self.progress().pass(row.id, row.xid, row.at) {
+                    count += u64::from(!matches!(row.body, Body::Other));
+                    if starts_over(&row, &notices) {
+                        row.body = Body::Other;
+                    }
                     piece.push(row);
                 }
             }
         }
         let is_new_tick = tick.as_ref().is_some_and(|tick| tick.id > self.progress().tick().id);
-        let passed = !piece.is_empty() || self.progress().runs() > 0;
-        if !piece.is_empty() || !notices.is_empty() || (is_new_tick && passed) {
+        if !piece.is_empty() || !notices.is_empty() || is_new_tick {
             if let Some(tick) = tick.filter(|_| is_new_tick) {
                 self.hub.ticks().add(Arc::clone(&tick));
                 self.progress().rebase(tick);
@@ -178,24 +176,17 @@ impl<L: ChangeLog> Relay<L> {
         notices: Vec<Notice>,
     ) {
         self.hub.has_room().await;
-        let Cut { is_whole, is_partial } = cut;
         let position = self.progress().position();
-        let sees = Arc::clone(sees);
-        self.hub.publish(Piece { rows, position, sees, is_whole, is_partial, notices });
+        self.sees = Some(Arc::clone(sees));
+        self.hub.publish(Piece { rows, position, sees: Arc::clone(sees), cut, notices });
     }
 
     fn publish_undurable(&mut self, change: Change) {
         let position = self.progress().position();
-        let sees = Arc::new(position.tick.snapshot.clone());
+        let sees = self.sees.clone().unwrap_or_else(|| Arc::new(position.tick.snapshot.clone()));
         let row = LogRow { id: 0, xid: 0, at: change.at, body: Body::Change(change) };
-        self.hub.publish(Piece {
-            rows: vec![row],
-            position,
-            sees,
-            is_whole: true,
-            is_partial: false,
-            notices: Vec::new(),
-        });
+        let (rows, cut, notices) = (vec![row], Cut::WHOLE, Vec::new());
+        self.hub.publish(Piece { rows, position, sees, cut, notices });
     }
 
     /// Asks for a tick where there were changes since the last and it is old, or where a cursor
@@ -220,20 +211,9 @@ impl<L: ChangeLog> Relay<L> {
     }
 }
 
-/// Where a piece ends.
-#[derive(Clone, Copy)]
-struct Cut {
-    is_whole: bool,
-    is_partial: bool,
-}
-
-impl Cut {
-    const WHOLE: Self = Self { is_whole: true, is_partial: false };
-}
-
 /// Rows of a table that changed its shape in the same read may be of the old shape or the new:
 /// its readers start over after them.
-fn concerns(row: &LogRow, notices: &[Notice]) -> bool {
+fn starts_over(row: &LogRow, notices: &[Notice]) -> bool {
     let Body::Change(change) = &row.body else { return false };
     notices.iter().any(|notice| notice.concerns(change.table.oid, 0))
 }

@@ -81,6 +81,7 @@ impl RouteBuilder {
 pub struct Unjudged;
 
 /// The messages of `rows` for several topics, merged in the rows' order.
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
 pub fn messages_of<'a>(
     rows: impl IntoIterator<Item = &'a LogRow>,
     topics: &[(Arc<Topic>, Addressee<'_>)],

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use tokio_postgres::{Client, Error, Row};
 
 use crate::{
-    change::{Column, Table, TableName, table::Collation},
+    change::{Collation, Column, Folding, Table, TableName},
     feed::Catalog,
 };
 
@@ -68,29 +68,47 @@ const COLUMNS: &str = "
     select a.attrelid, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
            b.oid, case when b.typcategory = 'A' then coalesce(e.oid, b.typelem) else 0::oid end,
            case
-             when a.attcollation = 0 then 'none'
+             when l.oid is null then 'none'
              when not l.collisdeterministic then 'nondeterministic'
-             when l.collname in ('C', 'POSIX', 'ucs_basic') then 'bytes'
-             when l.collname <> 'default' then
-               case when l.collprovider in ('b', 'c')
-                     and coalesce(l.collcollate, to_jsonb(l) ->> 'colllocale')
-                         in ('C', 'POSIX', 'C.UTF-8', 'C.utf8')
-                    then 'bytes' else 'language' end
-             when coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c' then
-               case when d.datcollate in ('C', 'POSIX', 'C.UTF-8', 'C.utf8')
-                    then 'bytes' else 'language' end
-             when to_jsonb(d) ->> 'datlocprovider' = 'b'
-              and to_jsonb(d) ->> 'datlocale' in ('C', 'C.UTF-8') then 'bytes'
+             when rules.provider in ('b', 'c')
+              and rules.sorts_by in ('C', 'POSIX', 'C.UTF-8', 'C.utf8', 'PG_UNICODE_FAST')
+             then 'bytes'
              else 'language'
+           end,
+           case
+             when l.oid is null then 'unknown'
+             when rules.folds_by ~* '^(az|crh|lt|tr)' then 'unknown'
+             when rules.provider = 'i' or rules.folds_by = 'PG_UNICODE_FAST' then 'full'
+             when rules.folds_by in ('C', 'POSIX') then 'ascii'
+             when rules.folds_by ~* '\\.utf-?8$' then 'simple'
+             else 'unknown'
            end,
            array(select m.enumlabel::text from pg_catalog.pg_enum m
                   where m.enumtypid in (b.oid, coalesce(e.oid, b.typelem))
-                  order by m.enumsortorder)
+                  order by m.enumsortorder),
+           a.atttypid <> b.oid
       from pg_catalog.pg_attribute a
       join basic b on b.declared = a.atttypid
       left join basic e on e.declared = b.typelem and b.typelem <> 0
-      left join pg_catalog.pg_collation l on l.oid = a.attcollation
       join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
+      -- What is taken out of JSON as text has the database's collation.
+      left join pg_catalog.pg_collation l
+        on l.oid = case when b.oid in (114, 3802) then 100 else a.attcollation end
+     cross join lateral (
+       select to_jsonb(d) ->> 'datlocprovider' as provider, d.datcollate::text as collate,
+              d.datctype::text as ctype,
+              coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') as locale
+        where l.collname = 'default'
+       union all
+       select l.collprovider::text, to_jsonb(l) ->> 'collcollate', to_jsonb(l) ->> 'collctype',
+              coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale')
+        where l.collname is distinct from 'default') said
+     cross join lateral (
+       select coalesce(said.provider, 'c') as provider,
+              case when coalesce(said.provider, 'c') = 'c' then said.collate else said.locale end
+                as sorts_by,
+              case when coalesce(said.provider, 'c') = 'c' then said.ctype
+                   else coalesce(said.locale, said.collate) end as folds_by) rules
      where a.attrelid = any ($1) and a.attnum > 0 and not a.attisdropped
      order by a.attrelid, a.attnum";
 
@@ -98,10 +116,7 @@ const COLUMNS: &str = "
 pub(super) async fn read(client: &Client) -> Result<Catalog, Error> {
     let tables = client.query(TABLES, &[]).await?;
     let oids: Vec<u32> = tables.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let mut columns: HashMap<u32, Vec<Column>> = HashMap::new();
-    for row in client.query(COLUMNS, &[&oids]).await? {
-        columns.entry(row.try_get(0)?).or_default().push(column(&row)?);
-    }
+    let columns = columns(client, &oids).await?;
     let table = |row: &Row| -> Result<Arc<Table>, Error> {
         let oid = row.try_get(0)?;
         let name = TableName { schema: row.try_get(1)?, name: row.try_get(2)? };
@@ -110,6 +125,15 @@ pub(super) async fn read(client: &Client) -> Result<Catalog, Error> {
         Ok(Arc::new(Table { oid, name, key: row.try_get(3)?, columns, shape }))
     };
     Ok(Catalog::new(tables.iter().map(table).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The columns of these tables, by the table's oid.
+pub async fn columns(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<Column>>, Error> {
+    let mut columns: HashMap<u32, Vec<Column>> = HashMap::new();
+    for row in client.query(COLUMNS, &[&tables]).await? {
+        columns.entry(row.try_get(0)?).or_default().push(column(&row)?);
+    }
+    Ok(columns)
 }
 
 fn column(row: &Row) -> Result<Column, Error> {
@@ -124,6 +148,13 @@ fn column(row: &Row) -> Result<Column, Error> {
             "nondeterministic" => Collation::Nondeterministic,
             _ => Collation::Language,
         },
-        labels: row.try_get(6)?,
+        folding: match row.try_get(6)? {
+            "ascii" => Folding::Ascii,
+            "simple" => Folding::Simple,
+            "full" => Folding::Full,
+            _ => Folding::Unknown,
+        },
+        labels: row.try_get(7)?,
+        is_domain: row.try_get(8)?,
     })
 }

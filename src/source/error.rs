@@ -15,11 +15,8 @@ pub(super) fn failed(doing: &str, error: &tokio_postgres::Error) -> LogError {
         cause = it.source();
     }
     let code = error.code();
-    let is_missing = [
-        &SqlState::UNDEFINED_TABLE,
-        &SqlState::UNDEFINED_FUNCTION,
-        &SqlState::INVALID_SCHEMA_NAME,
-    ];
+    let is_missing =
+        [&SqlState::UNDEFINED_TABLE, &SqlState::UNDEFINED_FUNCTION, &SqlState::INVALID_SCHEMA_NAME];
     let is_refused = [
         &SqlState::INSUFFICIENT_PRIVILEGE,
         &SqlState::INVALID_PASSWORD,

@@ -19,7 +19,11 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_util::sync::CancellationToken;
 
-use super::{connect::{Connection, Target}, log::SESSION, wake::Wake};
+use super::{
+    connect::{Connection, Target},
+    log::SESSION,
+    wake::Wake,
+};
 use crate::{
     change::{Change, Operation, Row, Table, TableName},
     feed::backoff::Backoff,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use deadpool_postgres::{Object, Pool};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, types::ToSql};
 
 use super::{
     catalog,
@@ -137,9 +137,13 @@ impl ChangeLog for PgLog {
               left join pgfeed.tick t on t.id = $1 and t.tag = $2";
         let doing = "looking a cursor up";
         let client = self.pooled().await?;
-        let step = client.query_one(FIND, &[&cursor.tick, &cursor.tag]);
-        let row = within(STEP_LIMIT, doing, step).await?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&cursor.tick, &cursor.tag];
+        let row = within(STEP_LIMIT, doing, client.query_one(FIND, &parameters)).await?;
         found(&row, cursor).map_err(|error| failed(doing, &error))
+    }
+
+    async fn has(&self, position: &Position) -> Result<bool, LogError> {
+        is_part(&*self.pooled().await?, position).await
     }
 
     async fn between(
@@ -154,8 +158,7 @@ impl ChangeLog for PgLog {
         let begin = client.batch_execute("begin isolation level repeatable read, read only");
         within(STEP_LIMIT, doing, begin).await?;
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
-        let relations =
-            within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
+        let relations = within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
         let rows = within(STEP_LIMIT, doing, statements.rows(&client, &base)).await?;
         let decoder = Decoder::new(&relations, &catalog);
         let state = (client, Box::pin(rows), decoder);
@@ -179,9 +182,7 @@ impl ChangeLog for PgLog {
 }
 
 /// Refuses what would not be exact.
-async fn check_server(
-    client: &Client,
-) -> Result<Result<(), LogError>, tokio_postgres::Error> {
+async fn check_server(client: &Client) -> Result<Result<(), LogError>, tokio_postgres::Error> {
     const CHECK: &str = "select pg_catalog.pg_is_in_recovery(),
         pg_catalog.current_setting('server_encoding')";
     let row = client.query_one(CHECK, &[]).await?;
@@ -248,7 +249,8 @@ async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError>
     let doing = "checking the position";
     let is = |error: tokio_postgres::Error| failed(doing, &error);
     let known = &position.tick;
-    let step = client.query_opt(TICK, &[&known.id, &known.tag]);
+    let parameters: [&(dyn ToSql + Sync); 2] = [&known.id, &known.tag];
+    let step = client.query_opt(TICK, &parameters);
     let Some(row) = within(STEP_LIMIT, doing, step).await? else { return Ok(false) };
     if tick(&row).map_err(is)?.history != known.history {
         return Ok(false);
@@ -257,8 +259,7 @@ async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError>
     let Some((first, last)) = ids.bounds() else { return Ok(true) };
     let xmax = known.snapshot.xmax().to_string();
     let open: Vec<String> = known.snapshot.open().iter().map(u64::to_string).collect();
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&xmax, &open, &first, &last];
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&xmax, &open, &first, &last];
     let rows = within(STEP_LIMIT, doing, client.query_raw(ROWS, parameters)).await?;
     let mut rows = std::pin::pin!(rows);
     let (mut count, mut sum) = (0_u64, 0_u64);
@@ -288,4 +289,3 @@ fn found(row: &Row, cursor: &Cursor) -> Result<Found, tokio_postgres::Error> {
         _ => Found::OtherHistory,
     })
 }
-

@@ -89,9 +89,10 @@ impl Reader {
 
     /// Whether the rows' tables are as the catalog has them.
     fn is_known(&self, relations: &Relations) -> bool {
-        relations.values().flatten().all(|(oid, shape)| {
-            self.catalog.table(*oid).is_some_and(|table| table.shape == *shape)
-        })
+        relations
+            .values()
+            .flatten()
+            .all(|(oid, shape)| self.catalog.table(*oid).is_some_and(|table| table.shape == *shape))
     }
 
     /// Reads the catalog where it may be another one; gives it if it is.
@@ -100,7 +101,8 @@ impl Reader {
         if !is_due && self.is_known(relations) {
             return Ok(None);
         }
-        let catalog = within(STEP_LIMIT, "reading the catalog", catalog::read(&self.client)).await?;
+        let catalog =
+            within(STEP_LIMIT, "reading the catalog", catalog::read(&self.client)).await?;
         self.looked = Instant::now();
         if *self.catalog == catalog {
             return Ok(None);

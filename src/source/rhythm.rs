@@ -59,9 +59,14 @@ pub(super) enum Next {
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Asleep,
-    Awake { holds_lock: bool },
+    Awake {
+        holds_lock: bool,
+    },
     /// The lock is dropped; transactions up to the barrier may have seen it.
-    Settling { since: Instant, barrier: u64 },
+    Settling {
+        since: Instant,
+        barrier: u64,
+    },
 }
 
 /// The reader's rhythm.

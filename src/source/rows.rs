@@ -67,7 +67,11 @@ impl Statements {
     }
 
     /// The relations with rows that `base` has not seen.
-    pub(super) async fn relations(&self, client: &Client, base: &Snapshot) -> Result<Relations, Error> {
+    pub(super) async fn relations(
+        &self,
+        client: &Client,
+        base: &Snapshot,
+    ) -> Result<Relations, Error> {
         let (xmax, open) = bounds(base);
         let rows = client.query(&self.relations, &[&xmax, &open]).await?;
         rows.iter()
@@ -149,7 +153,17 @@ impl Decoder {
                     };
                     let (key, new, old) = (image(6)?, image(7)?, image(8)?);
                     let table = Arc::clone(table);
-                    Body::Change(Change { id, xid, at, table, operation, new, old, is_durable: true, key })
+                    Body::Change(Change {
+                        id,
+                        xid,
+                        at,
+                        table,
+                        operation,
+                        new,
+                        old,
+                        is_durable: true,
+                        key,
+                    })
                 }
             },
         };

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     change::{Position, Snapshot, cursor::RUNS_MAX},
     feed::{
-        Body, Chunk, CursorMark, LogRow, Notice, Route, Topic, TopicKey, TopicSpec,
+        Body, Chunk, CursorMark, LogRow, Notice, Route, Topic, TopicKey, TopicSpec, cut::Cut,
         encode::Addressee, index::TableTopics, judge::Images, route::RouteBuilder, tail::Tail,
     },
     wire::{Frames, frame::Message, reply},
@@ -20,10 +20,8 @@ pub struct Piece {
     pub position: Position,
     /// What the read sees at most.
     pub sees: Arc<Snapshot>,
-    /// Whether it ends between transactions.
-    pub is_whole: bool,
-    /// Whether a client may be told a position here all the same.
-    pub is_partial: bool,
+    /// What it ends at.
+    pub cut: Cut,
     /// What ends or restarts subscriptions.
     pub notices: Vec<Notice>,
 }
@@ -98,6 +96,11 @@ impl State {
         topic
     }
 
+    /// One more user of a topic; false where it has ended.
+    pub(super) fn use_again(&mut self, id: u64) -> bool {
+        self.by_id.get_mut(&id).map(|entry| entry.users += 1).is_some()
+    }
+
     pub(super) fn release(&mut self, id: u64) {
         let Some(entry) = self.by_id.get_mut(&id) else { return };
         entry.users -= 1;
@@ -137,17 +140,16 @@ impl State {
             rows: Vec::new(),
             position,
             sees,
-            is_whole: true,
-            is_partial: false,
+            cut: Cut::WHOLE,
             notices: vec![Notice::HistoryChanged],
         }))
     }
 
     /// Routes a piece and keeps it.
     pub(super) fn publish(&mut self, piece: Piece) -> Arc<Chunk> {
-        let may_tell = piece.is_whole || piece.is_partial;
         let fits = piece.position.since.ids.runs().len() <= RUNS_MAX;
-        let cursor = (may_tell && fits).then(|| mark(&piece.position, !piece.is_whole));
+        let cursor =
+            (piece.cut.may_tell() && fits).then(|| mark(&piece.position, !piece.cut.is_whole));
         let mut notices = piece.notices;
         for row in &piece.rows {
             if let Body::Gap(table) = &row.body {
@@ -160,9 +162,10 @@ impl State {
         let chunk = Arc::new(Chunk {
             seq: tail.head() + 1,
             rows: piece.rows,
+            start: tail.position().clone(),
             position: piece.position,
             sees: piece.sees,
-            is_whole: piece.is_whole,
+            is_whole: piece.cut.is_whole,
             cursor,
             routes,
             notices,

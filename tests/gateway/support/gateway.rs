@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
 };
@@ -26,6 +27,7 @@ const READY: &str = "pgfeed is ready on http://";
 /// How a gateway is to be started.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    command: &'static str,
     variables: Vec<(String, String)>,
     toml: String,
     listen: String,
@@ -38,9 +40,20 @@ impl Settings {
     }
 
     pub(crate) fn for_url(url: &str) -> Self {
-        let settings =
-            Self { variables: Vec::new(), toml: String::new(), listen: "127.0.0.1:0".to_owned() };
+        let settings = Self::of("serve");
         settings.with("DATABASE__URL", url).with("ACCESS__DEFAULT", "anyone")
+    }
+
+    /// Settings of `pgfeed dev`, which brings its own database and keeps it in this folder.
+    pub(crate) fn dev(folder: &Path) -> Self {
+        let mut settings = Self::of("dev");
+        settings.variables.push(("TMPDIR".to_owned(), folder.display().to_string()));
+        settings
+    }
+
+    fn of(command: &'static str) -> Self {
+        let listen = "127.0.0.1:0".to_owned();
+        Self { command, variables: Vec::new(), toml: String::new(), listen }
     }
 
     /// The same with the variable `PGFEED__…` set.
@@ -83,7 +96,7 @@ impl Gateway {
     /// Starts a gateway and waits until it says where it listens.
     pub(crate) async fn start(settings: Settings) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
-        command.arg("serve").kill_on_drop(true);
+        command.arg(settings.command).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(settings.variables.iter().cloned());
         command.env("PGFEED__SERVER__LISTEN", &settings.listen);
