@@ -13,8 +13,10 @@ use crate::mark::LANES;
 
 /// Number of a lane of which the socket has seen nothing yet.
 pub(super) const UNSEEN: u32 = u32::MAX;
-/// Clients that share one source address; a port range is not the limit then.
-const CLIENTS_PER_ADDRESS: u32 = 5000;
+/// Clients that share one source address. Each group has addresses of its own: looking for a free
+/// port among thousands that were closed a moment ago costs more than the whole connection.
+const CLIENTS_PER_ADDRESS: u32 = 100;
+const ADDRESSES: u32 = 250;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -72,8 +74,10 @@ impl Socket {
         if let Some(size) = spec.receive_buffer {
             raw.set_recv_buffer_size(size)?;
         }
-        let last = u8::try_from(1 + self.number / CLIENTS_PER_ADDRESS).unwrap_or(1);
-        let source = SocketAddr::from((IpAddr::V4(Ipv4Addr::new(127, 0, 1, last)), 0));
+        let part = |number: u32| u8::try_from(1 + number % ADDRESSES).unwrap_or(1);
+        let last = part(self.number / CLIENTS_PER_ADDRESS);
+        let source = Ipv4Addr::new(127, 0, part(self.group), last);
+        let source = SocketAddr::from((IpAddr::V4(source), 0));
         raw.bind(&source.into())?;
         match raw.connect(&spec.address.into()) {
             Ok(()) => {}
