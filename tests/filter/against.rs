@@ -30,6 +30,7 @@ const REFUSALS: &[&str] = &[
     "look alike",
     "JSON is compared as text",
     "single \\",
+    "in decimal digits",
 ];
 /// Names that need quotes somewhere.
 const ODD_NAMES: &[&str] =
