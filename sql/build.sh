@@ -9,6 +9,7 @@ pieces() {
   echo pgfeed/check.sql
   for piece in pgfeed/tables/*.sql pgfeed/views/*.sql pgfeed/functions/*.sql; do echo "$piece"; done
   echo pgfeed/grants.sql
+  echo pgfeed/upgrade.sql
   echo stand_alone/samples.sql
 }
 

@@ -1,9 +1,11 @@
 //! PostgreSQL: reads the log, hears NOTIFY, installs the schema. Knows no client.
 
+pub mod admin;
 pub mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;
+pub mod install;
 pub mod listener;
 pub mod log;
 mod reader;
@@ -12,6 +14,7 @@ mod rows;
 mod types;
 pub mod wake;
 
+pub use admin::Admin;
 pub use connect::Target;
 pub use listener::Listener;
 pub use log::PgLog;

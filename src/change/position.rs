@@ -104,13 +104,19 @@ impl Progress {
         Self { tick, by_xid: BTreeMap::new(), since: Arc::default() }
     }
 
+    /// Goes on from a position, told from its tick to the end.
+    pub fn from(position: Position) -> Self {
+        Self { tick: position.tick, by_xid: BTreeMap::new(), since: position.since }
+    }
+
     /// Passes a log row; false if it had been passed before.
     pub fn pass(&mut self, id: i64, xid: u64, at: i64) -> bool {
         let check = check(id, xid, at);
         if self.tick.snapshot.sees(xid) || !Arc::make_mut(&mut self.since).add(id, check) {
             return false;
         }
-        self.by_xid.entry(xid).or_default().add(id, check)
+        self.by_xid.entry(xid).or_default().add(id, check);
+        true
     }
 
     /// Tells the same place from a newer tick, all of whose rows have been passed.

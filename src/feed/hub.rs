@@ -46,6 +46,8 @@ pub struct Hub {
     next_client: AtomicU64,
     /// When the log was last known to be read to its end.
     known: Mutex<Option<Instant>>,
+    /// The number of the newest chunk; set before a shard hears of it.
+    head: AtomicU64,
     head_tx: watch::Sender<u64>,
 }
 
@@ -56,6 +58,17 @@ pub struct Joined {
     pub mark: CursorMark,
     /// The newest chunk that it does not get by topic.
     pub after: u64,
+}
+
+/// How a client takes part in a topic that one of its subscriptions joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// For the first time: the shard is to serve it.
+    New,
+    /// Another of its subscriptions follows it already: each change is sent once.
+    Already,
+    /// The subscription ended meanwhile.
+    Cancelled,
 }
 
 /// Why a subscription cannot join now.
@@ -79,6 +92,7 @@ impl Hub {
             ticks: Mutex::default(),
             next_client: AtomicU64::new(1),
             known: Mutex::new(None),
+            head: AtomicU64::new(0),
             head_tx: watch::Sender::new(0),
         })
     }
@@ -121,8 +135,13 @@ impl Hub {
         *self.known.lock().expect("no holder of the clock panics") = Some(at);
     }
 
+    /// The number of the newest chunk. Takes no lock, so that a client's queue may ask.
+    pub fn head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
     /// Follows the number of the newest chunk.
-    pub fn head(&self) -> watch::Receiver<u64> {
+    pub fn heads(&self) -> watch::Receiver<u64> {
         self.head_tx.subscribe()
     }
 
@@ -148,7 +167,7 @@ impl Hub {
         client: ClientId,
         topic: &Topic,
         after: Option<u64>,
-        replay: impl FnOnce(&[Arc<Chunk>], &Joined),
+        replay: impl FnOnce(&[Arc<Chunk>], &Joined) -> Member,
     ) -> Result<Joined, NotYet> {
         let mut state = self.state();
         let (mark, head) = state.settled().ok_or(NotYet::Unsettled)?;
@@ -165,14 +184,24 @@ impl Hub {
             return Err(NotYet::Ended);
         }
         let joined = Joined { mark, after: head };
-        replay(&missing, &joined);
-        self.shard(client).push(Command::Join { client, topic: topic.id });
+        match replay(&missing, &joined) {
+            Member::New => self.shard(client).push(Command::Join { client, topic: topic.id }),
+            Member::Already => {}
+            Member::Cancelled => {
+                state.release(topic.id);
+                return Err(NotYet::Ended);
+            }
+        }
         Ok(joined)
     }
 
-    /// Becomes a user of the topic; ended by [`Hub::release`].
-    pub fn acquire(&self, spec: &TopicSpec) -> Arc<Topic> {
-        self.state().acquire(spec)
+    /// Becomes a user of the topic; ended by [`Hub::release`]. None where the table is another
+    /// one by now.
+    pub fn acquire(&self, spec: &TopicSpec) -> Option<Arc<Topic>> {
+        let mut state = self.state();
+        let catalog = self.catalog.load();
+        let is_known = catalog.table(spec.table.oid).is_some_and(|it| it.shape == spec.table.shape);
+        is_known.then(|| state.acquire(spec))
     }
 
     /// Ends the use of a topic.
@@ -180,11 +209,14 @@ impl Hub {
         self.state().release(topic);
     }
 
-    /// Ends a client's part in a topic that it had joined.
-    pub fn part(&self, client: ClientId, topic: u64) {
+    /// Ends one use of a topic that a client had joined; `is_last` tells, under the hub's lock,
+    /// whether no other subscription of the client follows it.
+    pub fn part(&self, client: ClientId, topic: u64, is_last: impl FnOnce() -> bool) {
         let mut state = self.state();
         state.release(topic);
-        self.shard(client).push(Command::Part { client, topic });
+        if is_last() {
+            self.shard(client).push(Command::Part { client, topic });
+        }
     }
 
     /// The last position that lies between transactions, its chunk, and its text.
@@ -241,6 +273,7 @@ impl Hub {
     }
 
     fn send(&self, chunk: &Arc<Chunk>) {
+        self.head.store(chunk.seq, Ordering::Release);
         for inbox in &self.shards {
             inbox.push(Command::Chunk(Arc::clone(chunk)));
         }

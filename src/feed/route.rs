@@ -81,8 +81,9 @@ impl RouteBuilder {
 pub struct Unjudged;
 
 /// The messages of `rows` for several topics, merged in the rows' order.
-pub fn messages_of(
-    rows: impl IntoIterator<Item = &'_ LogRow>,
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
+pub fn messages_of<'a>(
+    rows: impl IntoIterator<Item = &'a LogRow>,
     topics: &[(Arc<Topic>, Addressee<'_>)],
 ) -> Result<Vec<Message>, Unjudged> {
     let mut builders: Vec<RouteBuilder> = topics.iter().map(|_| RouteBuilder::default()).collect();

@@ -1,9 +1,9 @@
 //! A throwaway PostgreSQL, for `pgfeed dev` and for the tests.
 //!
-//! A cluster lives in one private folder with its sockets, its data and its log, and is gone with it:
-//! when it is dropped, when [`Cluster::destroy`] is called, and also when the program that started
-//! it is killed. It is open to everybody on this machine (`trust` on 127.0.0.1) and, unless it is
-//! durable, never waits for the disk: never a place for data that matters.
+//! A cluster lives in one private folder with its sockets, its data and its log, and is gone with
+//! it: when it is dropped, when [`Cluster::destroy`] is called, and also when the program that
+//! started it is killed. It is open to everybody on this machine (`trust` on 127.0.0.1) and, unless
+//! it is durable, never waits for the disk: never a place for data that matters.
 
 mod binaries;
 mod folder;
@@ -109,7 +109,7 @@ pub enum ClusterError {
         hint: String,
     },
     /// `PGFEED_PG_BIN` points to a folder without them.
-    #[error("PGFEED_PG_BIN names {path}, which holds no `initdb` and `postgres`", path = path.display())]
+    #[error("PGFEED_PG_BIN names {}, which holds no `initdb` and `postgres`", path.display())]
     WrongFolder {
         /// The folder named.
         path: PathBuf,
@@ -168,19 +168,20 @@ impl Cluster {
         let bin = binaries::find(&options.lookup).await?;
         let folder = Folder::make(&options.base)?;
         let account = folder.drop_root()?;
-        let keeper = Keeper::start(folder.path(), account)?;
+        let keeper = Keeper::start(folder.path())?;
         let mut cluster = Self { bin, folder, account, port: 0, server: None, keeper };
         cluster.initdb().await?;
         cluster.folder.configure(&options)?;
-        let mut last = None;
-        for _ in 0..PORT_TRIES {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             cluster.port = folder::free_port()?;
             match cluster.start_again().await {
-                Err(error @ ClusterError::Ended { .. }) => last = Some(error),
+                Err(ClusterError::Ended { .. })
+                    if tries < PORT_TRIES && !folder::is_free(cluster.port) => {}
                 started => return started.map(|()| cluster),
             }
         }
-        Err(last.expect("every try that does not return leaves its error"))
     }
 
     /// Starts the server that was stopped, on the same port and data.

@@ -68,6 +68,10 @@ impl Code {
 pub enum Close {
     /// The client closed first; its close is answered.
     Normal,
+    /// What came is no WebSocket frame, or not in its place.
+    Protocol,
+    /// A text frame that is not UTF-8.
+    NotText,
     /// The gateway drains: come back with the cursor.
     GoingAway,
     /// A message over the size limit.
@@ -89,6 +93,8 @@ impl Close {
     pub fn number(self) -> u16 {
         match self {
             Self::Normal => 1000,
+            Self::Protocol => 1002,
+            Self::NotText => 1007,
             Self::GoingAway => 1001,
             Self::TooLarge => 1009,
             Self::BadMessages => 4400,

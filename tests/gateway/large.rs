@@ -1,4 +1,4 @@
-//! Large rows and large transactions: the writer succeeds, everything arrives, memory stays bounded.
+//! Large rows and large transactions: the writer succeeds, everything arrives, memory is bounded.
 
 use serde_json::{Value, json};
 use tokio::time::Duration;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+mod dev;
 mod feed;
 mod large;
 mod notify;

@@ -104,8 +104,8 @@ async fn a_payload_of_ours_carries_no_row() {
     assert!(!payload.contains("secret") && told.get("data").is_none(), "{payload}");
 }
 
-/// Filling the queue takes seconds where it can be made small (PostgreSQL 17), and gigabytes before:
-/// there, the same guard is held by the tests of the triggers.
+/// Filling the queue takes seconds where it can be made small (PostgreSQL 17), gigabytes before.
+/// There, the tests of the triggers hold the same guard.
 #[tokio::test]
 async fn a_full_notification_queue_fails_no_writer_and_delays_no_change() {
     let probe = Database::fresh().await;

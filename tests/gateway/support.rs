@@ -13,12 +13,13 @@ pub(crate) mod samples;
 mod tests;
 pub(crate) mod validators;
 pub(crate) mod wait;
+pub(crate) mod writers;
 
 use std::future::Future;
 
 use tokio::task::JoinHandle;
 
-/// Starts a task that ends by itself with what it serves; a test that waits for one keeps the handle.
+/// Starts a task that ends by itself with what it serves.
 #[expect(clippy::disallowed_methods, reason = "the one place of the harness that spawns")]
 pub(crate) fn spawn<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,

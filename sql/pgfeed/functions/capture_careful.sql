@@ -1,11 +1,13 @@
--- pgfeed.capture_careful(...): logs one change that the ordinary path cannot: a large row, a row whose JSON
--- may fail, or one that other triggers of the transaction may have changed again.
+-- pgfeed.capture_careful(...): logs one change that the ordinary path cannot: a large row, a row
+-- whose JSON may fail, or one that other triggers of the transaction may have changed again.
 --
 -- Parameters: p_watch pgfeed.watch_list.id or null; p_rel the table; p_op INSERT, UPDATE or DELETE;
 --   p_new, p_old the row after and before; p_again true: log the row as it stands now.
--- Returns: nothing. Never fails: what cannot be told in full is told by its key, what cannot be told
+-- Returns: nothing. Never fails: what cannot be told in full is told by its key, what cannot be
+--   told
 --   even so leaves a gap mark, so that clients are told to start over.
--- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row.
+-- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row, pgfeed.can_look,
+--   pgfeed.has_other_triggers.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The EXCEPTION blocks only read: a subtransaction that writes nothing costs no transaction number.
@@ -48,6 +50,10 @@ begin
     -- The key was changed, and by now another row has the old one: the update told it gone.
     if v_back is not null and v_back::text is distinct from v_now::text then
       insert into pgfeed.log (watch, rel, op, new) values (p_watch, p_rel, 'I', v_back);
+    end if;
+    -- Triggers of others were made since the watch, and what they did to the row cannot be seen.
+    if p_again and not pgfeed.can_look(p_watch, p_rel) and pgfeed.has_other_triggers(p_rel) then
+      insert into pgfeed.log (watch, rel, op) values (p_watch, p_rel, 'G');
     end if;
     return;
   end if;

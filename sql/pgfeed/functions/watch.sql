@@ -5,7 +5,8 @@
 --   (transactions that are prepared may not NOTIFY); level: auto, or row (no statement triggers).
 -- Returns: the level in force, row or statement.
 -- Calls: pgfeed.check_watchable, pgfeed.triggers_of, pgfeed.level_of, pgfeed.share_table.
--- Tables touched: inserts into or updates pgfeed.watch_list; a gap mark into pgfeed.log if changes went unseen.
+-- Tables touched: inserts into or updates pgfeed.watch_list; a gap mark into pgfeed.log if changes
+--   went unseen.
 -- A trigger that is as it should be is left alone: making one waits for the writers of the table.
 create or replace function pgfeed.watch(rel regclass, wake text default 'auto', level text default 'auto')
 returns text
@@ -14,9 +15,11 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 #variable_conflict use_column
 declare
-  v_id  integer;
-  v_gap boolean := false;
-  v_t   record;
+  v_name text := (select n.nspname || '.' || c.relname
+                    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel);
+  v_id   integer;
+  v_gap  boolean;
+  v_t    record;
 begin
   if watch.wake not in ('auto', 'always', 'never') or watch.wake is null then
     raise exception 'wake is auto, always or never, not %', watch.wake using errcode = 'invalid_parameter_value';
@@ -27,14 +30,14 @@ begin
   delete from pgfeed.watch_list w where not exists (select from pg_class c where c.oid = w.rel);
   perform pgfeed.check_watchable(watch.rel);
 
-  select w.id into v_id from pgfeed.watch_list w where w.rel = watch.rel;
-  insert into pgfeed.watch_list as w (rel, wake, level, name)
-    select c.oid, watch.wake, watch.level, n.nspname || '.' || c.relname
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel
-    on conflict (rel) do update
-      set wake = excluded.wake, level = excluded.level, name = excluded.name;
-  v_gap := v_id is not null;
-  if v_id is null then select w.id into v_id from pgfeed.watch_list w where w.rel = watch.rel; end if;
+  update pgfeed.watch_list w
+     set wake = watch.wake, level = watch.level, name = v_name
+   where w.rel = watch.rel returning w.id into v_id;
+  v_gap := found;
+  if not found then
+    insert into pgfeed.watch_list as w (rel, wake, level, name)
+      values (watch.rel, watch.wake, watch.level, v_name) returning w.id into v_id;
+  end if;
 
   for v_t in
     select g.tgname from pg_trigger g
@@ -54,7 +57,8 @@ begin
     execute v_t.mend;
   end loop;
   perform pgfeed.share_table(v_id);
-  -- Triggers of a watched table were off or gone: changes may have passed unseen, clients must start over.
+  -- Triggers of a watched table were off or gone: changes may have passed unseen, clients must
+  -- start over.
   if v_gap then
     insert into pgfeed.log (watch, rel, op) values (v_id, watch.rel, 'G');
   end if;

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Config, Error, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Connection, endpoints::Endpoint, error::tls_error};
+use crate::tasks;
 
 /// What a server must be to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,8 +186,8 @@ impl Connect for Dial {
         Box::pin(async move {
             let (client, connection) = self.connect().await?;
             let server = self.servers();
-            #[expect(clippy::disallowed_methods, reason = "the pool owns the task and ends it")]
-            let task = tokio::spawn(async move {
+            // The pool owns the task and ends it with the connection.
+            let task = tasks::spawn("pooled connection", async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%server, %error, "Pooled connection ended.");
                 }

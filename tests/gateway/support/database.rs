@@ -1,5 +1,5 @@
-//! PostgreSQL for the tests: one server for the whole test binary with a database for each test, and
-//! servers of their own for the tests that break them.
+//! PostgreSQL for the tests: one server for the whole test binary with a database for each test,
+//! and servers of their own for the tests that break them.
 
 use std::{
     path::Path,

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
 };
@@ -26,6 +27,7 @@ const READY: &str = "pgfeed is ready on http://";
 /// How a gateway is to be started.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    command: &'static str,
     variables: Vec<(String, String)>,
     toml: String,
     listen: String,
@@ -38,9 +40,20 @@ impl Settings {
     }
 
     pub(crate) fn for_url(url: &str) -> Self {
-        let settings =
-            Self { variables: Vec::new(), toml: String::new(), listen: "127.0.0.1:0".to_owned() };
+        let settings = Self::of("serve");
         settings.with("DATABASE__URL", url).with("ACCESS__DEFAULT", "anyone")
+    }
+
+    /// Settings of `pgfeed dev`, which brings its own database and keeps it in this folder.
+    pub(crate) fn dev(folder: &Path) -> Self {
+        let mut settings = Self::of("dev");
+        settings.variables.push(("TMPDIR".to_owned(), folder.display().to_string()));
+        settings
+    }
+
+    fn of(command: &'static str) -> Self {
+        let listen = "127.0.0.1:0".to_owned();
+        Self { command, variables: Vec::new(), toml: String::new(), listen }
     }
 
     /// The same with the variable `PGFEED__…` set.
@@ -82,8 +95,12 @@ impl Gateway {
 
     /// Starts a gateway and waits until it says where it listens.
     pub(crate) async fn start(settings: Settings) -> Self {
+        Self::start_with(settings, Arc::default()).await
+    }
+
+    async fn start_with(settings: Settings, output: Arc<Mutex<String>>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
-        command.arg("serve").kill_on_drop(true);
+        command.arg(settings.command).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(settings.variables.iter().cloned());
         command.env("PGFEED__SERVER__LISTEN", &settings.listen);
@@ -92,7 +109,6 @@ impl Gateway {
             command.arg("--config").arg(file.path());
         }
         let mut process = command.spawn().expect("the gateway starts");
-        let output = Arc::new(Mutex::new(String::new()));
         let stdout = process.stdout.take().expect("the pipe was asked for");
         let stderr = process.stderr.take().expect("the pipe was asked for");
         let (said_tx, mut said_rx) = watch::channel(None);
@@ -159,7 +175,10 @@ impl Gateway {
     pub(crate) async fn restart(&mut self) {
         let mut settings = self.settings.clone();
         settings.listen = self.address.to_string();
-        *self = Self::start(settings).await;
+        let before = self.output();
+        self.output.lock().expect("no reader panics").clear();
+        let output = Arc::new(Mutex::new(format!("{before}--- started again:\n")));
+        *self = Self::start_with(settings, output).await;
     }
 
     /// Memory in use, in KiB: now, and the most since [`Gateway::forget_peak`].
@@ -188,7 +207,7 @@ impl Drop for Gateway {
     /// A failed test shows what the gateway said.
     #[expect(clippy::print_stderr, reason = "where a failed test is read")]
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.output().is_empty() {
             eprintln!("--- the gateway on {} said:\n{}---", self.address, self.output());
         }
     }

@@ -14,7 +14,7 @@ const COMPARED: &[&str] =
 /// The values of a row that can be compared, by column; none for null.
 pub(crate) type Columns = BTreeMap<String, Option<String>>;
 
-/// A committed transaction: its changes of the tables asked for, in the order in which it made them.
+/// A committed transaction: its changes of the tables asked for, in the order of their making.
 #[derive(Clone, Debug)]
 pub(crate) struct Transaction {
     pub(crate) xid: String,
@@ -99,24 +99,35 @@ fn row_change(text: &str) -> Option<RowChange> {
         "UPDATE" => text.strip_prefix("old-key: ")?.split_once(" new-tuple: ")?,
         _ => ("", ""),
     };
+    let (mut old, new) = (columns(old), columns(new));
+    if operation == "UPDATE" {
+        // The former row is decoded without its nulls.
+        for (name, (kind, _)) in &new {
+            old.entry(name.clone()).or_insert_with(|| (kind.clone(), None));
+        }
+    }
     Some(RowChange {
         table: table.to_owned(),
         operation: operation.to_owned(),
         differs: old != new,
-        new: columns(new),
-        old: columns(old),
+        new: compared(new),
+        old: compared(old),
     })
 }
 
-fn columns(text: &str) -> Columns {
-    let mut found = Columns::new();
+fn compared(columns: BTreeMap<String, (String, Option<String>)>) -> Columns {
+    let compared = columns.into_iter().filter(|(_, (kind, _))| COMPARED.contains(&kind.as_str()));
+    compared.map(|(name, (_, value))| (name, value)).collect()
+}
+
+/// The type and value of each column.
+fn columns(text: &str) -> BTreeMap<String, (String, Option<String>)> {
+    let mut found = BTreeMap::new();
     let mut rest = text;
     while let Some((name, after)) = rest.split_once('[') {
         let Some((kind, after)) = after.split_once("]:") else { break };
         let (value, after) = literal(after);
-        if COMPARED.contains(&kind) {
-            found.insert(name.trim_matches('"').to_owned(), value);
-        }
+        found.insert(name.trim_matches('"').to_owned(), (kind.to_owned(), value));
         rest = after.trim_start();
     }
     found
@@ -142,11 +153,12 @@ fn literal(text: &str) -> (Option<String>, &str) {
 #[test]
 fn a_decoded_update_is_read_with_its_quotes_and_nulls() {
     let line = "public.t: UPDATE: old-key: id[integer]:1 \"a b\"[text]:'it''s' tags[text[]]:'{}' \
-                new-tuple: id[integer]:1 \"a b\"[text]:null tags[text[]]:'{a}'";
+                new-tuple: id[integer]:1 \"a b\"[text]:null tags[text[]]:'{a}' void[text]:null";
     let change = row_change(line).expect("is a change");
     assert_eq!((change.table.as_str(), change.operation.as_str()), ("public.t", "UPDATE"));
     assert_eq!(change.old["a b"].as_deref(), Some("it's"));
     assert_eq!(change.new["a b"], None);
     assert_eq!(change.new["id"].as_deref(), Some("1"));
     assert!(!change.new.contains_key("tags") && change.differs);
+    assert_eq!(change.old["void"], None);
 }

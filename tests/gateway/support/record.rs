@@ -1,5 +1,5 @@
-//! What a client keeps: its subscriptions with the changes applied to each, and the tape of all that
-//! came over its connections.
+//! What a client keeps: its subscriptions with the changes applied to each, and the tape of all
+//! that came over its connections.
 
 use std::sync::Arc;
 

@@ -21,7 +21,8 @@ use super::{
 fn change(id: u32, xid: u32, key: u32, n: u32) -> Change {
     let message = json!({
         "schema": "public", "table": "notes", "operation": "INSERT", "effect": "enter",
-        "key": {"id": key}, "data": {"id": key, "n": n}, "id": id.to_string(), "xid": xid.to_string(),
+        "key": {"id": key}, "data": {"id": key, "n": n},
+        "id": id.to_string(), "xid": xid.to_string(),
     });
     Change::read("notes", &message)
 }

@@ -13,6 +13,7 @@ use super::{
 
 /// How many faults a message shows.
 const SHOWN: usize = 5;
+const CHARS_SHOWN: usize = 800;
 
 /// Every guarantee, for one subscription of one table.
 pub(crate) fn all_hold(client: &Client, id: &str, truth: &[Transaction]) {
@@ -27,13 +28,20 @@ pub(crate) fn all_hold(client: &Client, id: &str, truth: &[Transaction]) {
     ];
     for (guarantee, faults) in faults {
         let count = faults.len();
-        let shown = faults.into_iter().take(SHOWN).collect::<Vec<_>>().join("\n  ");
-        assert!(count == 0, "not {guarantee} on {table}, {count} faults:\n  {shown}");
+        let shown = shown(&faults);
+        assert!(count == 0, "not {guarantee} on {table}, {count} faults:{shown}");
     }
 }
 
+/// The first faults, short enough to read, each on a line of its own.
+pub(crate) fn shown(faults: &[String]) -> String {
+    let cut = |fault: &String| fault.chars().take(CHARS_SHOWN).collect::<String>();
+    let first: Vec<_> = faults.iter().take(SHOWN).map(cut).collect();
+    format!("\n  {}", first.join("\n  "))
+}
+
 /// The transactions that really changed something in a table.
-fn of_table(truth: &[Transaction], table: &str) -> Vec<Transaction> {
+pub(crate) fn of_table(truth: &[Transaction], table: &str) -> Vec<Transaction> {
     let mut found = Vec::new();
     for transaction in truth {
         let is_told = |row: &&RowChange| row.table == table && row.differs;
