@@ -35,7 +35,12 @@ impl Feed {
         let hub = Hub::new(tail_bytes_max);
         let wake = Arc::new(Wake::default());
         let pool = target.pool(settings.database.pool_size, SESSION);
-        let log = Arc::new(PgLog::new(target.clone(), pool, Arc::clone(&wake)));
+        let log = Arc::new(PgLog::new(
+            target.clone(),
+            pool,
+            Arc::clone(&wake),
+            usize::try_from(settings.log.row_bytes_max.0).unwrap_or(usize::MAX),
+        ));
         let (undurable_tx, undurable_rx) = mpsc::channel(1_024);
         let undurable = super::access::undurable(settings, &hub);
         let listener = Listener::new(target, wake, undurable, undurable_tx);

@@ -100,8 +100,9 @@ impl Chunk {
     /// What it takes in memory, in bytes, routes included.
     pub fn bytes(&self) -> usize {
         let rows: usize = self.rows.iter().map(LogRow::bytes).sum();
-        // Frames are kept as text and as encoded for the one or two transports in use.
-        let routes: usize = self.routes.iter().map(|route| route.frames.bytes() * 2 + 200).sum();
+        // A frame's text, and where it stands.
+        let size = |route: &Route| route.frames.bytes() + route.frames.len() * 72 + 200;
+        let routes: usize = self.routes.iter().map(size).sum();
         rows + routes + size_of::<Self>()
     }
 }

@@ -54,6 +54,8 @@ pub struct Listener {
 struct Payload<'a> {
     #[serde(default)]
     log: bool,
+    #[serde(default)]
+    catalog: bool,
     table: Option<String>,
     schema: Option<String>,
     operation: Option<Operation>,
@@ -126,6 +128,7 @@ impl Listener {
 
     fn hear(&mut self, text: &str) {
         match serde_json::from_str::<Payload<'_>>(text) {
+            Ok(Payload { log: true, catalog: true, .. }) => self.wake.wake_for_catalog(),
             Ok(Payload { log: true, .. }) => self.wake.wake(),
             Ok(payload) => match self.change(&payload) {
                 Some(change) => {

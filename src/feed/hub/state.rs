@@ -235,7 +235,7 @@ impl State {
 fn route(topic: u64, mut messages: Vec<Message>, cursor: Option<&CursorMark>) -> Route {
     let changes = messages.len();
     if let Some(mark) = cursor {
-        messages.extend(mark.frames.messages().iter().cloned());
+        messages.extend(mark.frames.messages());
     }
     Route { topic, frames: Frames::new(messages), changes }
 }
