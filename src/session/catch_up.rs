@@ -191,8 +191,10 @@ impl CatchUp<'_> {
         let position = Position { tick, since: Arc::new(since) };
         let first = hub.first_after(&position);
         let is_part = match first {
-            Some(first) => self.tail_has(first, &position),
-            None => self.shared.context.history.has(&position).await?,
+            Some(first) if self.tail_has(first, &position) => true,
+            // The tail may not have come that far yet: on a gateway that has just started, or that
+            // is behind the one that gave the cursor.
+            _ => self.shared.context.history.has(&position).await?,
         };
         if !is_part {
             return Err(over(Resync::HistoryChanged));
