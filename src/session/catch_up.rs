@@ -197,10 +197,16 @@ impl CatchUp<'_> {
         };
         let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
         let position = Position { tick, since: Arc::new(since) };
-        let first = hub.first_after(&position);
+        let mut first = hub.first_after(&position);
+        if !first.is_some_and(|first| self.tail_has(first, &position)) {
+            // The tail may not have come that far yet: on a gateway that has just started, or
+            // that is behind the one that gave the cursor.
+            hub.has_all_of_now().await;
+            first = hub.first_after(&position);
+        }
         let is_part = match first {
-            Some(first) => self.tail_has(first, &position),
-            None => self.shared.context.history.has(&position).await?,
+            Some(first) if self.tail_has(first, &position) => true,
+            _ => self.shared.context.history.has(&position).await?,
         };
         if !is_part {
             return Err(over(Resync::HistoryChanged));

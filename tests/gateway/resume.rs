@@ -194,8 +194,11 @@ async fn many_clients_that_resume_at_once_each_get_their_own_rest() {
     let url = gateway.socket("changes/");
     let mut clients = Vec::new();
     for id in 0..20 {
-        clients.push(Client::subscribed(&url, "notes").await);
+        let mut client = Client::subscribed(&url, "notes").await;
         insert(&database, id).await;
+        // The next one must not begin before this change, which it would then get too.
+        client.until_applied("notes", 1).await;
+        clients.push(client);
     }
     gateway.kill().await;
     insert(&database, 20).await;

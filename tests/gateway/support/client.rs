@@ -194,7 +194,8 @@ impl Client {
                 let sub = self.subs.get_mut(id).expect("`live` is of a subscription");
                 sub.settle(&message["cursor"]);
                 sub.live = true;
-                self.tape.push(Mark::Cursor { subs: vec![id.to_owned()], partial: false });
+                let (subs, text) = (vec![id.to_owned()], text_of(message));
+                self.tape.push(Mark::Cursor { subs, partial: false, text });
             }
             "resync" => {
                 let sub = self.subs.get_mut(id).expect("`resync` is of a subscription");
@@ -257,9 +258,13 @@ impl Client {
         // A heartbeat may come at any time; it says nothing on where a transaction ends.
         if message["type"] == "cursor" {
             let partial = message["partial"] == Value::Bool(true);
-            self.tape.push(Mark::Cursor { subs, partial });
+            self.tape.push(Mark::Cursor { subs, partial, text: text_of(message) });
         }
     }
+}
+
+fn text_of(message: &Value) -> String {
+    message["cursor"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn open(url: &str) -> Result<(Wire, Value), String> {
