@@ -8,3 +8,4 @@ pub mod dev;
 pub mod fitness;
 pub mod serve;
 pub mod tail;
+pub mod token;

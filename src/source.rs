@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod install;
 pub mod listener;
 pub mod log;
+pub mod look;
 mod reader;
 mod rhythm;
 mod rows;
