@@ -10,6 +10,7 @@ pub mod install;
 pub mod listener;
 pub mod log;
 pub mod look;
+pub mod payload;
 mod reader;
 mod rhythm;
 mod rows;
