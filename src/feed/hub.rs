@@ -45,7 +45,7 @@ pub struct Hub {
     ticks: Mutex<super::ticks::Ticks>,
     next_client: AtomicU64,
     /// When the log was last known to be read to its end.
-    known: Mutex<Option<Instant>>,
+    known_tx: watch::Sender<Option<Instant>>,
     /// The number of the newest chunk; set before a shard hears of it.
     head: AtomicU64,
     head_tx: watch::Sender<u64>,
@@ -91,7 +91,7 @@ impl Hub {
             catalog: ArcSwap::default(),
             ticks: Mutex::default(),
             next_client: AtomicU64::new(1),
-            known: Mutex::new(None),
+            known_tx: watch::Sender::new(None),
             head: AtomicU64::new(0),
             head_tx: watch::Sender::new(0),
         })
@@ -126,13 +126,24 @@ impl Hub {
     /// How long ago everything committed was known to be here, in ms; `None` before the first
     /// read.
     pub fn lag_ms(&self) -> Option<u64> {
-        let known = *self.known.lock().expect("no holder of the clock panics");
+        let known = *self.known_tx.borrow();
         known.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Everything committed at `at` has been published.
     pub fn set_known(&self, at: Instant) {
-        *self.known.lock().expect("no holder of the clock panics") = Some(at);
+        self.known_tx.send_replace(Some(at));
+    }
+
+    /// Waits until everything committed at `at` has been published.
+    pub async fn until_known(&self, at: Instant) {
+        let mut known_rx = self.known_tx.subscribe();
+        // The hub has the sending side: the wait cannot fail.
+        known_rx
+            .wait_for(|known| known.is_some_and(|known| known >= at))
+            .await
+            .map(drop)
+            .unwrap_or_default();
     }
 
     /// The number of the newest chunk. Takes no lock, so that a client's queue may ask.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
+use tokio::time::Instant;
 
 use super::subscription::{Refusal, Shared, Ticket};
 use crate::{
@@ -189,11 +190,10 @@ impl CatchUp<'_> {
         };
         let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
         let position = Position { tick, since: Arc::new(since) };
+        self.come_up_to(&position).await;
         let first = hub.first_after(&position);
         let is_part = match first {
             Some(first) if self.tail_has(first, &position) => true,
-            // The tail may not have come that far yet: on a gateway that has just started, or that
-            // is behind the one that gave the cursor.
             _ => self.shared.context.history.has(&position).await?,
         };
         if !is_part {
@@ -209,6 +209,18 @@ impl CatchUp<'_> {
                 let (seq, position, mark) = self.from_log(&position, &position, mark).await?;
                 self.from_chunk(seq, position, mark).await
             }
+        }
+    }
+
+    /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
+    /// join there would lead its reader back; one read from now on, all it has seen is here.
+    async fn come_up_to(&self, position: &Position) {
+        let hub = &self.shared.context.hub;
+        let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
+        let is_here = tick >= position.tick.id
+            && hub.first_after(position).is_some_and(|first| self.tail_has(first, position));
+        if !is_here {
+            hub.until_known(Instant::now()).await;
         }
     }
 
