@@ -81,14 +81,13 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
     };
     match start {
         Start::Now | Start::Cursor(_) => shared.push(subscribed()),
-        Start::Over { reason: Resync::TableChanged, is_told: true } => {
-            shared.push(reply::resync(id, Resync::TableChanged, cursor));
+        // The topic is a new one, whatever the reason.
+        Start::Over { reason, is_told: true } => {
+            shared.push(reply::resync(id, *reason, cursor));
             shared.push(subscribed());
         }
-        Start::Over { reason, is_told } => {
-            if !is_told {
-                shared.push(subscribed());
-            }
+        Start::Over { reason, is_told: false } => {
+            shared.push(subscribed());
             shared.push(reply::resync(id, *reason, cursor));
         }
     }
