@@ -69,6 +69,11 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// Whether the topics that it concerns are gone, for their table is another one.
+    pub fn ends_for_good(self) -> bool {
+        matches!(self, Self::TableChanged(_) | Self::TableGone(_))
+    }
+
     /// Whether it concerns subscriptions of the table that follow the topic.
     pub fn concerns(self, table: u32, topic: u64) -> bool {
         match self {

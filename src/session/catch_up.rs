@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use tokio::time::Instant;
 
 use super::subscription::{Refusal, Shared, Ticket};
 use crate::{
@@ -81,13 +80,14 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
     };
     match start {
         Start::Now | Start::Cursor(_) => shared.push(subscribed()),
-        // The topic is a new one, whatever the reason.
-        Start::Over { reason, is_told: true } => {
-            shared.push(reply::resync(id, *reason, cursor));
+        Start::Over { reason: Resync::TableChanged, is_told: true } => {
+            shared.push(reply::resync(id, Resync::TableChanged, cursor));
             shared.push(subscribed());
         }
-        Start::Over { reason, is_told: false } => {
-            shared.push(subscribed());
+        Start::Over { reason, is_told } => {
+            if !is_told {
+                shared.push(subscribed());
+            }
             shared.push(reply::resync(id, *reason, cursor));
         }
     }
@@ -189,8 +189,15 @@ impl CatchUp<'_> {
         };
         let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
         let position = Position { tick, since: Arc::new(since) };
-        self.come_up_to(&position).await;
-        let first = hub.first_after(&position);
+        let mut first = hub.first_after(&position);
+        // A position right at a tick names no ids that could be missing.
+        let has_tick = hub.newest().is_some_and(|(newest, _)| newest.tick.id >= position.tick.id);
+        if !has_tick || !first.is_some_and(|first| self.tail_has(first, &position)) {
+            // The tail may not have come that far yet: on a gateway that has just started, or
+            // that is behind the one that gave the cursor.
+            hub.has_all_of_now().await;
+            first = hub.first_after(&position);
+        }
         let is_part = match first {
             Some(first) if self.tail_has(first, &position) => true,
             _ => self.shared.context.history.has(&position).await?,
@@ -208,18 +215,6 @@ impl CatchUp<'_> {
                 let (seq, position, mark) = self.from_log(&position, &position, mark).await?;
                 self.from_chunk(seq, position, mark).await
             }
-        }
-    }
-
-    /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
-    /// join there would lead its reader back; one read from now on, all it has seen is here.
-    async fn come_up_to(&self, position: &Position) {
-        let hub = &self.shared.context.hub;
-        let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
-        let is_here = tick >= position.tick.id
-            && hub.first_after(position).is_some_and(|first| self.tail_has(first, position));
-        if !is_here {
-            hub.until_known(Instant::now()).await;
         }
     }
 

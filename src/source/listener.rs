@@ -135,6 +135,7 @@ impl Listener {
                     if self.undurable_tx.try_send(change).is_err() {
                         self.ignore("more hand-written payloads than can be relayed");
                     }
+                    self.wake.wake();
                 }
                 None => self.ignore("not for a table with `undurable = true`"),
             },

@@ -61,18 +61,18 @@ struct Joined {
 impl Frames {
     /// Takes messages whose order rises.
     pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
-        let messages = messages.into_iter();
-        let mut bytes = Vec::new();
-        let mut places = Vec::with_capacity(messages.size_hint().0);
-        for message in messages {
+        let messages: Vec<Message> = messages.into_iter().collect();
+        let room = messages.iter().map(|it| it.json.len() + header_bytes(it.json.len())).sum();
+        // Exactly: a row may be large, and what waits is kept for long.
+        let mut bytes = Vec::with_capacity(room);
+        let mut places = Vec::with_capacity(messages.len());
+        for Message { json, order, event_id } in messages {
             let start = bytes.len();
-            put_header(&mut bytes, message.json.len());
-            let json = bytes.len();
-            bytes.extend_from_slice(&message.json);
-            let Message { order, event_id, .. } = message;
-            places.push(Place { frame: start..bytes.len(), json, order, event_id });
+            put_header(&mut bytes, json.len());
+            let text = bytes.len();
+            bytes.extend_from_slice(&json);
+            places.push(Place { frame: start..bytes.len(), json: text, order, event_id });
         }
-        bytes.shrink_to_fit();
         Self { web_socket: bytes.into(), places, event_stream: OnceLock::new() }
     }
 
@@ -168,6 +168,14 @@ fn join(messages: impl IntoIterator<Item = Message>, with: &[u8]) -> Bytes {
         }
     }
     bytes.into()
+}
+
+fn header_bytes(length: usize) -> usize {
+    match length {
+        0..126 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    }
 }
 
 /// The header of a whole, unmasked text frame (RFC 6455 §5.2).

@@ -96,9 +96,9 @@ impl State {
         topic
     }
 
-    /// One more user of a topic; false where it has ended.
-    pub(super) fn use_again(&mut self, id: u64) -> bool {
-        self.by_id.get_mut(&id).map(|entry| entry.users += 1).is_some()
+    /// Whether the topic has not ended.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.by_id.contains_key(&id)
     }
 
     pub(super) fn release(&mut self, id: u64) {
@@ -214,7 +214,8 @@ impl State {
         routes
     }
 
-    /// New subscriptions of a changed table get new topics; the old ones end here.
+    /// Takes all members from the topics that the notices concern. Those of another table are
+    /// gone for good: new subscriptions get new topics. The others keep their names.
     fn end_topics(&mut self, notices: &[Notice]) -> Vec<(u64, Notice)> {
         if notices.is_empty() {
             return Vec::new();
@@ -225,8 +226,10 @@ impl State {
             Some((*id, *notice))
         };
         let ends: Vec<_> = self.by_id.iter().filter_map(end).collect();
-        for (id, _) in &ends {
-            self.forget(*id);
+        for (id, notice) in &ends {
+            if notice.ends_for_good() {
+                self.forget(*id);
+            }
         }
         ends
     }
