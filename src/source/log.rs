@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// No step takes longer.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A gateway that starts reads the last minutes of the log into its tail, so that clients that
 /// come back after its restart are served from memory.
@@ -77,7 +77,7 @@ impl PgLog {
         Ok(client)
     }
 
-    async fn pooled(&self) -> Result<Object, LogError> {
+    pub(super) async fn pooled(&self) -> Result<Object, LogError> {
         self.pool.get().await.map_err(|error| LogError {
             message: format!("no connection to the database: {}", tell(&error)),
             is_transient: true,
