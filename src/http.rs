@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod door;
+pub mod probe;
 pub mod query;
 pub mod routes;
 pub mod server;
