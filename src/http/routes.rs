@@ -151,7 +151,7 @@ impl Site {
         if self.context.drain.is_cancelled() {
             return Err(refused(Code::Unavailable, "the gateway drains; try again"));
         }
-        if self.context.hub.now().is_none() {
+        if self.context.hub.lag_ms().is_none() {
             let message = "the database has not been reached yet; try again";
             return Err(refused(Code::Unavailable, message));
         }

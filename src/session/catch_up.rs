@@ -84,6 +84,7 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
             shared.push(reply::resync(id, Resync::TableChanged, cursor));
             shared.push(subscribed());
         }
+        // The topic is still the one that `subscribed` told.
         Start::Over { reason, is_told } => {
             if !is_told {
                 shared.push(subscribed());
@@ -189,10 +190,11 @@ impl CatchUp<'_> {
         };
         let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
         let position = Position { tick, since: Arc::new(since) };
+        self.come_up_to(&position).await;
         let first = hub.first_after(&position);
         let is_part = match first {
-            Some(first) => self.tail_has(first, &position),
-            None => self.shared.context.history.has(&position).await?,
+            Some(first) if self.tail_has(first, &position) => true,
+            _ => self.shared.context.history.has(&position).await?,
         };
         if !is_part {
             return Err(over(Resync::HistoryChanged));
@@ -207,6 +209,18 @@ impl CatchUp<'_> {
                 let (seq, position, mark) = self.from_log(&position, &position, mark).await?;
                 self.from_chunk(seq, position, mark).await
             }
+        }
+    }
+
+    /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
+    /// join there would lead its reader back; one read from now on, all it has seen is here.
+    async fn come_up_to(&self, position: &Position) {
+        let hub = &self.shared.context.hub;
+        let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
+        let is_here = tick >= position.tick.id
+            && hub.first_after(position).is_some_and(|first| self.tail_has(first, position));
+        if !is_here {
+            hub.has_all_of_now().await;
         }
     }
 
