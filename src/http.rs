@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod door;
 pub mod opening;
+pub mod probe;
 pub mod query;
 pub mod ready;
 pub mod routes;

@@ -205,7 +205,11 @@ impl CatchUp<'_> {
             _ => self.shared.context.history.has(&position).await?,
         };
         if !is_part {
-            return Err(over(Resync::HistoryChanged));
+            // The tick may have been known here and pruned there.
+            let found = self.shared.context.history.find(cursor).await?;
+            let is_expired = found == Found::Expired;
+            let reason = if is_expired { Resync::CursorExpired } else { Resync::HistoryChanged };
+            return Err(over(reason));
         }
         let text: Arc<str> = cursor.to_text().into();
         tell_start(self.shared, self.ticket, &text, &Start::Now, false);
