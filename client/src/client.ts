@@ -10,7 +10,7 @@ import { parseJson } from './json.js'
 import { Shared } from './shared.js'
 import type { Readable } from './store.js'
 import type { Spec } from './subscription.js'
-import type { RowOf, TableName } from './tables.js'
+import type { AnyName, RowOf, TableName } from './tables.js'
 import type { GetToken } from './token-keeper.js'
 import type { Operation, Row } from './wire.js'
 
@@ -59,10 +59,10 @@ export interface Client {
   readonly connection: Readable<ConnectionStatus>
   /** Follows a table: what happens, not what is there. */
   table<N extends TableName>(table: N, options?: EventOptions): TableFeed<RowOf<N>>
-  table<R extends object>(table: string, options?: EventOptions): TableFeed<R>
+  table<R extends object = never>(table: AnyName<R>, options?: EventOptions): TableFeed<R>
   /** The rows of a table, kept as the database has them. */
   live<N extends TableName>(table: N, options?: LiveOptions): Readable<SetState<RowOf<N>>>
-  live<R extends object>(table: string, options?: LiveOptions): Readable<SetState<R>>
+  live<R extends object = never>(table: AnyName<R>, options?: LiveOptions): Readable<SetState<R>>
   /** After a sign-in or sign-out. Another person's token empties what is held. */
   setToken(token: string | null): void
   /** Ends everything, for good. */

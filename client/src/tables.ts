@@ -15,3 +15,6 @@ type Registered = Register extends { readonly tables: infer T } ? T : Record<str
 export type TableName = keyof Registered
 
 export type RowOf<N extends TableName> = Registered[N] extends object ? Registered[N] : Row
+
+/** Any name, but only where a row type is given: `live<Course>('courses')`. */
+export type AnyName<R> = [R] extends [never] ? never : string

@@ -2,7 +2,8 @@ import { useEffect, useRef, useState } from 'react'
 import type { EventOptions } from '../client.js'
 import type { OnEvent } from '../events.js'
 import type { TableError } from '../subscription.js'
-import type { RowOf, TableName } from '../tables.js'
+import type { AnyName, RowOf, TableName } from '../tables.js'
+import type { Row } from '../wire.js'
 import { usePgfeed } from './provider.js'
 
 /**
@@ -15,8 +16,8 @@ export function useTableChanges<N extends TableName>(
   onChange: OnEvent<RowOf<N>>,
   options?: EventOptions,
 ): TableError | null
-export function useTableChanges<R extends object>(
-  tables: readonly string[],
+export function useTableChanges<R extends object = never>(
+  tables: readonly AnyName<R>[],
   onChange: OnEvent<R>,
   options?: EventOptions,
 ): TableError | null
@@ -38,7 +39,7 @@ export function useTableChanges(
       setError(null)
       latest.current(...event)
     }
-    const leaves = names.map((name) => client.table(name, wish).subscribe(call, setError))
+    const leaves = names.map((name) => client.table<Row>(name, wish).subscribe(call, setError))
     return () => {
       setError(null)
       for (const leave of leaves) leave()

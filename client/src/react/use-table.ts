@@ -3,7 +3,8 @@ import type { LiveOptions } from '../client.js'
 import { LOADING } from '../live-set.js'
 import type { SetState } from '../live-set.js'
 import type { Readable } from '../store.js'
-import type { RowOf, TableName } from '../tables.js'
+import type { AnyName, RowOf, TableName } from '../tables.js'
+import type { Row } from '../wire.js'
 import { usePgfeed } from './provider.js'
 
 export interface UseTableOptions extends LiveOptions {
@@ -21,14 +22,17 @@ export function useTable<N extends TableName>(
   table: N,
   options?: UseTableOptions,
 ): SetState<RowOf<N>>
-export function useTable<R extends object>(table: string, options?: UseTableOptions): SetState<R>
+export function useTable<R extends object = never>(
+  table: AnyName<R>,
+  options?: UseTableOptions,
+): SetState<R>
 export function useTable(table: string, options: UseTableOptions = {}): SetState {
   const client = usePgfeed()
   const { enabled = true, ...wish } = options
   // Compared by what it says, so that an object written in place is the same each time.
   const key = JSON.stringify([wish.filter, wish.columns, wish.orderBy])
   const set = useMemo<Readable<SetState>>(
-    () => (enabled ? client.live(table, wish) : NOTHING),
+    () => (enabled ? client.live<Row>(table, wish) : NOTHING),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- `key` stands for `wish`.
     [client, table, enabled, key],
   )
