@@ -21,5 +21,10 @@ export default tseslint.config(
     },
   },
   { files: ['src/react/**'], rules: { 'no-restricted-imports': 'off' } },
+  {
+    // A test looks on from outside while components render.
+    files: ['test/react/**'],
+    rules: { 'no-restricted-imports': 'off', 'react-hooks/globals': 'off' },
+  },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
 )
