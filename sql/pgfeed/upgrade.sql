@@ -1,0 +1,20 @@
+-- upgrade.sql: brings the triggers of tables that are watched already up to date, as far as they are ours.
+-- Those that are right are left alone; pgfeed.status() names the rest.
+do $do$
+declare
+  v_watch record;
+begin
+  for v_watch in
+    select w.* from pgfeed.watch_list w
+      join pg_catalog.pg_class c on c.oid = w.rel
+     where pg_catalog.pg_has_role(c.relowner, 'usage')
+     order by w.id
+  loop
+    if exists (select from pgfeed.triggers_of(v_watch.id) t where t.state <> 'ok') then
+      perform pgfeed.watch(v_watch.rel, v_watch.wake, v_watch.level);
+    else
+      perform pgfeed.share_table(v_watch.id);
+    end if;
+  end loop;
+end
+$do$;

@@ -1,0 +1,276 @@
+//! What kind of value a column holds, and how a literal of that kind is read.
+
+use std::borrow::Cow;
+
+use super::array;
+use super::decimal::Decimal;
+use super::moment::Clock;
+use super::syntax::Scalar;
+use super::value::Value;
+use crate::change::Column;
+
+/// How values of a type compare. Types that are missing here can be tested for NULL alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    /// Whole numbers from and to.
+    Int(i64, i64),
+    Decimal,
+    Float4,
+    Float8,
+    /// `text` and `varchar`.
+    Text,
+    /// `bpchar`, whose trailing blanks do not count.
+    Padded,
+    /// `name`, cut at 63 bytes.
+    Name,
+    Uuid,
+    Bytea,
+    Moment(Clock),
+    Enum,
+    Json,
+    Array,
+    Other,
+}
+
+impl Kind {
+    /// The kind of a column's values.
+    pub(super) fn of(column: &Column) -> Self {
+        // int2vector and oidvector are arrays by name alone: JSON shows them as text.
+        if column.element_oid != 0 && !matches!(column.type_oid, 22 | 30) {
+            return Self::Array;
+        }
+        Self::of_oid(column.type_oid, column)
+    }
+
+    /// The kind of an array column's elements.
+    pub(super) fn of_element(column: &Column) -> Self {
+        Self::of_oid(column.element_oid, column)
+    }
+
+    fn of_oid(oid: u32, column: &Column) -> Self {
+        match oid {
+            16 => Self::Bool,
+            17 => Self::Bytea,
+            19 => Self::Name,
+            20 => Self::Int(i64::MIN, i64::MAX),
+            21 => Self::Int(i64::from(i16::MIN), i64::from(i16::MAX)),
+            23 => Self::Int(i64::from(i32::MIN), i64::from(i32::MAX)),
+            25 | 1043 => Self::Text,
+            26 => Self::Int(0, i64::from(u32::MAX)),
+            114 | 3802 => Self::Json,
+            700 => Self::Float4,
+            701 => Self::Float8,
+            1042 => Self::Padded,
+            1082 => Self::Moment(Clock::Date),
+            1083 => Self::Moment(Clock::Time),
+            1114 => Self::Moment(Clock::Timestamp),
+            1184 => Self::Moment(Clock::Timestamptz),
+            1700 => Self::Decimal,
+            2950 => Self::Uuid,
+            _ if !column.labels.is_empty() => Self::Enum,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether values of the kind compare for equality at all.
+    pub(super) fn has_equality(self, column: &Column) -> bool {
+        match self {
+            Self::Json | Self::Other => false,
+            Self::Array => {
+                !matches!(Self::of_element(column), Self::Json | Self::Other | Self::Array)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether it is text, to which patterns apply.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Padded | Self::Name)
+    }
+
+    /// The name of the type in SQL, without length or precision: a literal is not cut or
+    /// rounded to those of the column when PostgreSQL compares.
+    pub(super) fn sql_type(self, oid: u32) -> &'static str {
+        match (self, oid) {
+            (Self::Bool, _) => "bool",
+            (Self::Int(..), 20) => "int8",
+            (Self::Int(..), 21) => "int2",
+            (Self::Int(..), 26) => "oid",
+            (Self::Int(..), _) => "int4",
+            (Self::Decimal, _) => "numeric",
+            (Self::Float4, _) => "float4",
+            (Self::Float8, _) => "float8",
+            (Self::Padded, _) => "bpchar",
+            (Self::Name, _) => "name",
+            (Self::Uuid, _) => "uuid",
+            (Self::Bytea, _) => "bytea",
+            (Self::Moment(Clock::Date), _) => "date",
+            (Self::Moment(Clock::Time), _) => "time",
+            (Self::Moment(Clock::Timestamp), _) => "timestamp",
+            (Self::Moment(Clock::Timestamptz), _) => "timestamptz",
+            (Self::Text | Self::Enum | Self::Json | Self::Array | Self::Other, _) => "text",
+        }
+    }
+
+    /// Reads a literal as PostgreSQL's input function of the type does.
+    pub(super) fn literal(self, column: &Column, text: &str) -> Result<Value, String> {
+        let wrong = || format!("\"{}\" is no {}", shown(text), column.type_name);
+        match self {
+            Self::Bool => read_bool(text).map(Value::Bool).ok_or_else(wrong),
+            Self::Int(least, most) => {
+                let value = text.trim_matches(is_space).parse::<i64>().ok().ok_or_else(wrong)?;
+                let is_in = (least..=most).contains(&value);
+                if is_in { Ok(Value::Int(value)) } else { Err(wrong() + ": out of range") }
+            }
+            Self::Decimal => Decimal::parse(text).map(Value::Decimal).ok_or_else(wrong),
+            Self::Float4 => read_float(text, |it| it.parse().ok(), f32::is_finite, |it| *it == 0.0)
+                .map(Value::Float4)
+                .ok_or_else(wrong),
+            Self::Float8 => read_float(text, |it| it.parse().ok(), f64::is_finite, |it| *it == 0.0)
+                .map(Value::Float8)
+                .ok_or_else(wrong),
+            Self::Padded => Ok(Value::Padded(text.trim_end_matches(' ').into())),
+            Self::Name if text.len() > 63 => Err("a name has 63 bytes at most".to_owned()),
+            Self::Text | Self::Name => Ok(Value::Text(text.into())),
+            Self::Uuid => read_uuid(text).map(|it| Value::Text(it.into())).ok_or_else(wrong),
+            Self::Bytea => read_bytea(text).map(|it| Value::Bytea(it.into())).ok_or_else(wrong),
+            Self::Moment(clock) => {
+                let read = clock.parse(text).map_err(|why| format!("{}: {why}", wrong()))?;
+                Ok(Value::Moment(clock, read))
+            }
+            Self::Enum if column.labels.iter().any(|label| label == text) => {
+                Ok(Value::Text(text.into()))
+            }
+            Self::Enum => Err(wrong()),
+            Self::Array => {
+                let element = Self::of_element(column);
+                array::parse(text, &|text| element.literal(column, text)).map(Value::Array)
+            }
+            Self::Json | Self::Other => Err(format!("{} is not compared here", column.type_name)),
+        }
+    }
+
+    /// Reads what a placeholder stands for. `None` where its type is not the column's: a text
+    /// claim is no number and no boolean, and the other way round.
+    pub(super) fn bound(self, column: &Column, scalar: &Scalar) -> Option<Value> {
+        let is_number = matches!(self, Self::Int(..) | Self::Decimal | Self::Float4 | Self::Float8);
+        let (fits, text): (bool, Cow<'_, str>) = match scalar {
+            Scalar::Word(text) => (true, text.into()),
+            Scalar::Number(text) => (is_number, text.into()),
+            Scalar::Text(text) => (!is_number && self != Self::Bool, text.into()),
+            Scalar::Bool(truth) => (self == Self::Bool, truth.to_string().into()),
+        };
+        if !fits || text.contains('\0') {
+            return None;
+        }
+        self.literal(column, &text).ok()
+    }
+}
+
+/// What PostgreSQL takes for white space around a literal.
+fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
+}
+
+/// The start of a literal, for a message.
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(60).map_or(text, |(at, _)| &text[..at])
+}
+
+fn read_bool(text: &str) -> Option<bool> {
+    let text = text.trim_matches(is_space).to_ascii_lowercase();
+    let starts = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
+    match () {
+        () if starts("true", 1) || starts("yes", 1) || text == "on" || text == "1" => Some(true),
+        () if starts("false", 1) || starts("no", 1) || starts("off", 2) || text == "0" => {
+            Some(false)
+        }
+        () => None,
+    }
+}
+
+/// Reads a float; what is too large, or too small to differ from zero, is refused.
+fn read_float<F>(
+    text: &str,
+    parse: impl Fn(&str) -> Option<F>,
+    is_finite: impl Fn(F) -> bool,
+    is_zero: impl Fn(&F) -> bool,
+) -> Option<F>
+where
+    F: Copy,
+{
+    let text = text.trim_matches(is_space);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_special = ["nan", "inf", "infinity"].iter().any(|it| unsigned.eq_ignore_ascii_case(it));
+    let value = parse(text)?;
+    if is_special {
+        // A sign before NaN is read differently from platform to platform.
+        let is_plain = unsigned.len() == text.len() || !unsigned.eq_ignore_ascii_case("nan");
+        return is_plain.then_some(value);
+    }
+    let mantissa = unsigned.split(['e', 'E']).next().unwrap_or("");
+    let is_nothing = mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    (is_finite(value) && (is_nothing || !is_zero(&value))).then_some(value)
+}
+
+/// Thirty-two digits, with a hyphen after any four, perhaps in braces; in canonical form.
+fn read_uuid(text: &str) -> Option<String> {
+    let inside = match text.strip_prefix('{') {
+        Some(rest) => rest.strip_suffix('}')?,
+        None => text,
+    };
+    let mut uuid = String::with_capacity(36);
+    let mut digits = 0;
+    let mut may_break = false;
+    for c in inside.chars() {
+        if c == '-' && may_break {
+            may_break = false;
+            continue;
+        }
+        if !c.is_ascii_hexdigit() || digits == 32 {
+            return None;
+        }
+        if matches!(digits, 8 | 12 | 16 | 20) {
+            uuid.push('-');
+        }
+        uuid.push(c.to_ascii_lowercase());
+        digits += 1;
+        may_break = digits % 4 == 0 && digits < 32;
+    }
+    (digits == 32 && !inside.ends_with('-')).then_some(uuid)
+}
+
+/// `\x…`, or text with `\\` and `\ooo`; as lower-case hexadecimal digits.
+fn read_bytea(text: &str) -> Option<String> {
+    if let Some(digits) = text.strip_prefix("\\x") {
+        // White space may stand between bytes, not within one.
+        let mut pairs = digits.split([' ', '\n', '\t', '\r']);
+        let are_pairs = pairs.all(|pair| {
+            pair.len().is_multiple_of(2) && pair.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        let lower = digits.to_ascii_lowercase();
+        return are_pairs.then(|| lower.split_ascii_whitespace().collect());
+    }
+    let (mut bytes, mut at) = (Vec::new(), 0);
+    let all = text.as_bytes();
+    while let Some(byte) = all.get(at) {
+        match (byte, all.get(at + 1)) {
+            (b'\\', Some(b'\\')) => {
+                bytes.push(b'\\');
+                at += 2;
+            }
+            (b'\\', _) => {
+                let octal = text.get(at + 1..at + 4)?;
+                let are_digits = octal.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+                bytes.push(u8::from_str_radix(octal, 8).ok().filter(|_| are_digits)?);
+                at += 4;
+            }
+            (byte, _) => {
+                bytes.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    Some(data_encoding::HEXLOWER.encode(&bytes))
+}

@@ -1,0 +1,186 @@
+//! `like` and `ilike`: patterns with `%`, `_` and `\`.
+
+use std::borrow::Cow;
+
+use crate::change::Folding;
+
+/// A pattern split at its `%`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pattern {
+    /// The pieces between the `%`; a single one must match all.
+    pieces: Vec<Piece>,
+    folding: Option<Folding>,
+    /// The pattern as SQL takes it.
+    sql: Box<str>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    /// These characters.
+    Exact(String),
+    /// These characters, where `None` is any one.
+    Gaps(Vec<Option<char>>),
+}
+
+impl Pattern {
+    /// Reads an SQL pattern. With a folding it ignores case.
+    pub(super) fn parse(sql: &str, folding: Option<Folding>) -> Result<Self, String> {
+        if folding.is_some_and(|it| it != Folding::Ascii) && !sql.is_ascii() {
+            return Err("ilike beyond ASCII is not compared here exactly; use like".to_owned());
+        }
+        let folded = fold(sql, folding);
+        let (mut pieces, mut slots) = (Vec::new(), Vec::new());
+        let mut chars = folded.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '%' => pieces.push(Piece::new(std::mem::take(&mut slots))),
+                '_' => slots.push(None),
+                '\\' => match chars.next() {
+                    Some(escaped) => slots.push(Some(escaped)),
+                    None => return Err("a pattern can't end with a single \\".to_owned()),
+                },
+                other => slots.push(Some(other)),
+            }
+        }
+        pieces.push(Piece::new(slots));
+        Ok(Self { pieces, folding, sql: sql.into() })
+    }
+
+    /// Whether it ignores case.
+    pub(super) fn ignores_case(&self) -> bool {
+        self.folding.is_some()
+    }
+
+    pub(super) fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let text = fold(text, self.folding);
+        let [first, middle @ .., last] = &*self.pieces else {
+            let whole = self.pieces.first().and_then(|piece| piece.at_start(&text));
+            return whole.is_some_and(str::is_empty);
+        };
+        let Some(mut rest) = first.at_start(&text) else { return false };
+        for piece in middle {
+            match piece.first_in(rest) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+        last.is_end_of(rest)
+    }
+}
+
+impl Piece {
+    fn new(slots: Vec<Option<char>>) -> Self {
+        match slots.iter().copied().collect::<Option<String>>() {
+            Some(exact) => Self::Exact(exact),
+            None => Self::Gaps(slots),
+        }
+    }
+
+    /// What follows the piece at the start of `text`.
+    fn at_start<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Exact(exact) => text.strip_prefix(&**exact),
+            Self::Gaps(slots) => {
+                let mut chars = text.chars();
+                let is_here = slots.iter().all(|slot| {
+                    chars.next().is_some_and(|c| slot.is_none_or(|wanted| wanted == c))
+                });
+                is_here.then_some(chars.as_str())
+            }
+        }
+    }
+
+    /// What follows the piece where it is found first.
+    fn first_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Exact(exact) => text.find(&**exact).map(|at| &text[at + exact.len()..]),
+            Self::Gaps(_) => text.char_indices().find_map(|(at, _)| self.at_start(&text[at..])),
+        }
+    }
+
+    fn is_end_of(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(exact) => text.ends_with(&**exact),
+            Self::Gaps(slots) => {
+                let from_end = text.char_indices().rev().nth(slots.len() - 1);
+                from_end.is_some_and(|(at, _)| self.at_start(&text[at..]).is_some())
+            }
+        }
+    }
+}
+
+/// Text in lower case, as far as an ASCII pattern can tell (any pattern, where only ASCII folds).
+fn fold(text: &str, folding: Option<Folding>) -> Cow<'_, str> {
+    match folding {
+        None | Some(Folding::Unknown) => Cow::Borrowed(text),
+        Some(Folding::Ascii) => Cow::Owned(text.to_ascii_lowercase()),
+        Some(_) if text.is_ascii() => Cow::Owned(text.to_ascii_lowercase()),
+        // Of all characters beyond ASCII only the Kelvin sign and the capital I with a dot
+        // become ASCII in lower case; the others are one character before and after.
+        Some(Folding::Simple) => Cow::Owned(
+            text.chars()
+                .map(|c| match c {
+                    '\u{212a}' => 'k',
+                    '\u{130}' => 'i',
+                    other => other.to_ascii_lowercase(),
+                })
+                .collect(),
+        ),
+        Some(Folding::Full) => {
+            let folded = text.replace('\u{212a}', "k").replace('\u{130}', "i\u{307}");
+            Cow::Owned(folded.to_ascii_lowercase())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+    use crate::change::Folding;
+
+    #[test]
+    fn patterns_match_as_in_sql() {
+        for (pattern, text, is_match) in [
+            ("abc", "abc", true),
+            ("abc", "abcd", false),
+            ("a%", "abc", true),
+            ("%c", "abc", true),
+            ("%", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("_", "é", true),
+            ("__", "é", false),
+            ("a%b%c", "a1b2c", true),
+            ("a%b%c", "acb", false),
+            ("%aab%", "aaaab", true),
+            ("%_b", "ab", true),
+            ("_%_", "a", false),
+            ("_%_", "ab", true),
+            ("a\\%", "a%", true),
+            ("a\\%", "ab", false),
+            ("\\\\", "\\", true),
+            ("%a_c%e", "xabcabce", true),
+            ("ab%ba", "aba", false),
+            ("A", "a", false),
+        ] {
+            let parsed = Pattern::parse(pattern, None).unwrap();
+            assert_eq!(parsed.matches(text), is_match, "{pattern} {text}");
+        }
+        assert!(Pattern::parse("a\\", None).is_err());
+    }
+
+    #[test]
+    fn case_is_ignored_as_far_as_the_collation_does() {
+        let matches =
+            |folding, pattern, text| Pattern::parse(pattern, Some(folding)).unwrap().matches(text);
+        assert!(matches(Folding::Ascii, "ÄRa%", "ÄrABC"));
+        assert!(!matches(Folding::Ascii, "k", "\u{212a}"));
+        assert!(matches(Folding::Simple, "K", "\u{212a}"));
+        assert!(matches(Folding::Full, "i_", "\u{130}"));
+        assert!(Pattern::parse("Ä", Some(Folding::Simple)).is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! The seam to the durable log: what the feed asks of a database.
+//!
+//! `source` implements it over PostgreSQL. A log is read in whole reads: each gives everything
+//! that was committed since the one before, in an order that keeps the changes of a row in
+//! commit order and each transaction together.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::{FutureExt as _, Stream, future::BoxFuture};
+
+use super::Catalog;
+use crate::change::{Change, Cursor, Position, Snapshot, Table, Tick};
+
+/// One row of the log.
+#[derive(Clone, Debug)]
+pub struct LogRow {
+    /// Its id.
+    pub id: i64,
+    /// The transaction that wrote it.
+    pub xid: u64,
+    /// When, in microseconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a log row says.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A change of a watched table.
+    Change(Change),
+    /// A change of this table could not be captured: its readers must start over.
+    Gap(Arc<Table>),
+    /// A beat of a gateway, or a change of a table that is not watched any more.
+    Other,
+}
+
+/// What a read starts with.
+#[derive(Debug)]
+pub struct Head {
+    /// What the read sees: everything that the snapshot sees has been read at its end.
+    pub snapshot: Snapshot,
+    /// The newest tick it sees.
+    pub tick: Option<Arc<Tick>>,
+    /// The watched tables, where they are others than the rows' before; holds for all its rows.
+    pub catalog: Option<Arc<Catalog>>,
+}
+
+/// Why the log cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct LogError {
+    /// For a person; the whole chain.
+    pub message: String,
+    /// Whether trying again may help without anybody's doing.
+    pub is_transient: bool,
+}
+
+/// How a reader begins to follow the log.
+pub struct Start<R> {
+    /// Follows the log.
+    pub reader: R,
+    /// Where it starts.
+    pub position: Position,
+    /// The watched tables.
+    pub catalog: Arc<Catalog>,
+    /// Recent ticks, the oldest first, so that a resume need not ask for them.
+    pub ticks: Vec<Arc<Tick>>,
+    /// Whether the position asked for is not part of this log: another database, a restored one,
+    /// or one that lost its last transactions.
+    pub is_other_history: bool,
+}
+
+/// What the log knows of a cursor's tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is there.
+    Tick(Arc<Tick>),
+    /// The log no longer reaches back to it.
+    Expired,
+    /// It belongs to another history.
+    OtherHistory,
+}
+
+/// A durable log of changes.
+pub trait ChangeLog: Send + Sync + 'static {
+    /// Follows it.
+    type Reader: LogReader;
+
+    /// Follows the log from a position, or from a recent tick where there is none.
+    fn follow(
+        &self,
+        from: Option<&Position>,
+    ) -> impl Future<Output = Result<Start<Self::Reader>, LogError>> + Send;
+
+    /// Makes a durable tick, which a later read shows.
+    fn make_tick(&self) -> impl Future<Output = Result<(), LogError>> + Send;
+
+    /// Looks up the tick that a cursor names.
+    fn find(&self, cursor: &Cursor) -> impl Future<Output = Result<Found, LogError>> + Send;
+
+    /// Whether a position is part of the log: its tick is there, and so are the rows since.
+    fn has(&self, position: &Position) -> impl Future<Output = Result<bool, LogError>> + Send;
+
+    /// The rows after `from`, up to and with `to`, in the order of a read. It yields all rows
+    /// since `from`'s tick; those that `from` already has are for checking only.
+    fn between(
+        &self,
+        from: &Position,
+        to: &Position,
+        catalog: Arc<Catalog>,
+    ) -> impl Future<Output = Result<LogRows, LogError>> + Send;
+}
+
+/// What a resume asks of the log; [`ChangeLog`] without its reader, for use as `dyn`.
+pub trait History: Send + Sync {
+    /// See [`ChangeLog::find`].
+    fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>>;
+
+    /// See [`ChangeLog::has`].
+    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>>;
+
+    /// See [`ChangeLog::between`].
+    fn between<'a>(
+        &'a self,
+        from: &'a Position,
+        to: &'a Position,
+        catalog: Arc<Catalog>,
+    ) -> BoxFuture<'a, Result<LogRows, LogError>>;
+}
+
+impl<L: ChangeLog> History for L {
+    fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>> {
+        ChangeLog::find(self, cursor).boxed()
+    }
+
+    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>> {
+        ChangeLog::has(self, position).boxed()
+    }
+
+    fn between<'a>(
+        &'a self,
+        from: &'a Position,
+        to: &'a Position,
+        catalog: Arc<Catalog>,
+    ) -> BoxFuture<'a, Result<LogRows, LogError>> {
+        ChangeLog::between(self, from, to, catalog).boxed()
+    }
+}
+
+/// Rows as they arrive from the log, a few at a time.
+pub type LogRows =
+    std::pin::Pin<Box<dyn Stream<Item = Result<Vec<LogRow>, LogError>> + Send + 'static>>;
+
+/// Follows the log on a connection of its own.
+pub trait LogReader: Send + 'static {
+    /// Begins a read of everything committed since the last.
+    fn begin(&mut self) -> impl Future<Output = Result<Head, LogError>> + Send;
+
+    /// The next rows of the read begun; `None` ends it.
+    fn rows(&mut self) -> impl Future<Output = Result<Option<Vec<LogRow>>, LogError>> + Send;
+
+    /// Returns when it is time to read again: the log has grown, or `longest` went by.
+    fn wait(&mut self, longest: Duration) -> impl Future<Output = Result<(), LogError>> + Send;
+}
+
+impl LogRow {
+    /// What it takes in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        match &self.body {
+            Body::Change(change) => size_of::<Self>() + change.bytes(),
+            Body::Gap(_) | Body::Other => size_of::<Self>(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The relay: reads the log and publishes it, for as long as the gateway lives.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Body, ChangeLog, Hub, LogError, LogReader, LogRow, Notice,
+    backoff::Backoff,
+    cut::{Cut, Cutter},
+    hub::Piece,
+    log::{Head, Start},
+};
+use crate::{
+    change::{Change, Snapshot, cursor::RUNS_MAX, position::Progress},
+    tasks,
+};
+
+/// A tick is due this long after the one before, where there were changes.
+const TICK_EVERY: Duration = Duration::from_millis(500);
+
+/// How the relay works.
+#[derive(Clone, Debug)]
+pub struct Rhythm {
+    /// The longest wait between reads.
+    pub poll: Duration,
+}
+
+/// Reads the log and publishes it. One for a gateway.
+pub struct Relay<L: ChangeLog> {
+    log: Arc<L>,
+    hub: Arc<Hub>,
+    rhythm: Rhythm,
+    /// Changes that only a NOTIFY payload told.
+    undurable_rx: mpsc::Receiver<Change>,
+    progress: Option<Progress>,
+    /// What the last read saw.
+    sees: Option<Arc<Snapshot>>,
+    ticked: Instant,
+    is_ticking: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl<L: ChangeLog> Relay<L> {
+    /// A relay from `log` to `hub`.
+    pub fn new(
+        log: Arc<L>,
+        hub: Arc<Hub>,
+        rhythm: Rhythm,
+        undurable_rx: mpsc::Receiver<Change>,
+    ) -> Self {
+        let ticked = Instant::now();
+        Self {
+            log,
+            hub,
+            rhythm,
+            undurable_rx,
+            progress: None,
+            sees: None,
+            ticked,
+            is_ticking: None,
+        }
+    }
+
+    /// Runs until `end`; a database that goes away is awaited.
+    pub async fn run(mut self, end: CancellationToken) {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        loop {
+            let error = tokio::select! {
+                () = end.cancelled() => return,
+                error = self.follow(&mut backoff) => error,
+            };
+            let delay = backoff.next(fastrand::f64());
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(%error, delay_ms, "The log cannot be read; trying again.");
+            metrics::counter!("pgfeed_log_failures_total").increment(1);
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = sleep(delay) => {}
+            }
+        }
+    }
+
+    /// Follows the log until it cannot be read.
+    async fn follow(&mut self, backoff: &mut Backoff) -> LogError {
+        let from = self.progress.as_ref().map(Progress::position);
+        let start = match self.log.follow(from.as_ref()).await {
+            Ok(start) => start,
+            Err(error) => return error,
+        };
+        let mut reader = match self.begin(start).await {
+            Ok(reader) => reader,
+            Err(error) => return error,
+        };
+        tracing::info!("Following the log.");
+        backoff.reset();
+        loop {
+            if let Err(error) = self.read(&mut reader).await {
+                return error;
+            }
+            tokio::select! {
+                waited = reader.wait(self.rhythm.poll) => {
+                    if let Err(error) = waited {
+                        return error;
+                    }
+                }
+                Some(change) = self.undurable_rx.recv() => self.publish_undurable(change),
+            }
+        }
+    }
+
+    async fn begin(&mut self, start: Start<L::Reader>) -> Result<L::Reader, LogError> {
+        let Start { reader, position, catalog, ticks, is_other_history } = start;
+        let notices = self.hub.set_catalog(catalog);
+        let is_first = self.progress.is_none();
+        if is_first || is_other_history {
+            if is_other_history {
+                tracing::error!("The log is another one; every subscription starts over.");
+            }
+            self.hub.restart(position.clone(), ticks);
+            self.progress = Some(Progress::at(Arc::clone(&position.tick)));
+        }
+        if !notices.is_empty() {
+            let sees = Arc::new(self.progress().tick().snapshot.clone());
+            self.publish(Vec::new(), &sees, Cut::WHOLE, notices).await;
+        }
+        Ok(reader)
+    }
+
+    /// One read of the log, published piece by piece.
+    async fn read(&mut self, reader: &mut L::Reader) -> Result<(), LogError> {
+        let began = Instant::now();
+        let Head { snapshot, tick, catalog } = reader.begin().await?;
+        let sees = Arc::new(snapshot);
+        let notices = catalog.map(|catalog| self.hub.set_catalog(catalog)).unwrap_or_default();
+        let mut piece = Vec::new();
+        let mut cutter = Cutter::default();
+        let mut count = 0_u64;
+        while let Some(rows) = reader.rows().await? {
+            for mut row in rows {
+                let cut = cutter.next(&row).filter(|_| !piece.is_empty());
+                if let Some(cut) = cut {
+                    self.publish(std::mem::take(&mut piece), &sees, cut, Vec::new()).await;
+                }
+                if self.progress().pass(row.id, row.xid, row.at) {
+                    count += u64::from(!matches!(row.body, Body::Other));
+                    if starts_over(&row, &notices) {
+                        row.body = Body::Other;
+                    }
+                    piece.push(row);
+                }
+            }
+        }
+        let is_new_tick = tick.as_ref().is_some_and(|tick| tick.id > self.progress().tick().id);
+        if !piece.is_empty() || !notices.is_empty() || is_new_tick {
+            if let Some(tick) = tick.filter(|_| is_new_tick) {
+                self.hub.ticks().add(Arc::clone(&tick));
+                self.progress().rebase(tick);
+            }
+            self.publish(piece, &sees, Cut::WHOLE, notices).await;
+        }
+        self.hub.set_known(began);
+        metrics::counter!("pgfeed_changes_total").increment(count);
+        self.tick_if_due();
+        Ok(())
+    }
+
+    async fn publish(
+        &mut self,
+        rows: Vec<LogRow>,
+        sees: &Arc<Snapshot>,
+        cut: Cut,
+        notices: Vec<Notice>,
+    ) {
+        self.hub.has_room().await;
+        let position = self.progress().position();
+        self.sees = Some(Arc::clone(sees));
+        self.hub.publish(Piece { rows, position, sees: Arc::clone(sees), cut, notices });
+    }
+
+    fn publish_undurable(&mut self, change: Change) {
+        let position = self.progress().position();
+        let sees = self.sees.clone().unwrap_or_else(|| Arc::new(position.tick.snapshot.clone()));
+        let row = LogRow { id: 0, xid: 0, at: change.at, body: Body::Change(change) };
+        let (rows, cut, notices) = (vec![row], Cut::WHOLE, Vec::new());
+        self.hub.publish(Piece { rows, position, sees, cut, notices });
+    }
+
+    /// Asks for a tick where there were changes since the last and it is old, or where a cursor
+    /// would have to name many runs of ids. The log shows it to a later read.
+    fn tick_if_due(&mut self) {
+        let runs = self.progress().runs();
+        let is_due = runs > 0 && (self.ticked.elapsed() >= TICK_EVERY || runs > RUNS_MAX / 3);
+        if !is_due || self.is_ticking.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.ticked = Instant::now();
+        let log = Arc::clone(&self.log);
+        self.is_ticking = Some(tasks::spawn("tick", async move {
+            if let Err(error) = log.make_tick().await {
+                tracing::warn!(%error, "No tick could be made; positions stay with the last.");
+            }
+        }));
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        self.progress.as_mut().expect("a relay that follows has a place")
+    }
+}
+
+/// Rows of a table that changed its shape in the same read may be of the old shape or the new:
+/// its readers start over after them.
+fn starts_over(row: &LogRow, notices: &[Notice]) -> bool {
+    let Body::Change(change) = &row.body else { return false };
+    notices.iter().any(|notice| notice.concerns(change.table.oid, 0))
+}

@@ -1,0 +1,108 @@
+//! From log rows to a topic's messages, in order.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{
+    Topic,
+    encode::{Addressee, Encoded, encode},
+    judge::{Effect, Images, judge},
+    log::{Body, LogRow},
+};
+use crate::{
+    change::{Change, Row},
+    wire::frame::Message,
+};
+
+/// A topic's messages of a run of log rows, being put together.
+///
+/// A statement's `leave`s go before its `enter`s, so that a set kept by key survives keys that
+/// are passed on from row to row. The log does not tell statements apart, so what counts as one
+/// is a run of key changes of one transaction in which no row is changed twice: a row that a
+/// second statement changes again is known by its image.
+#[derive(Debug, Default)]
+pub struct RouteBuilder {
+    messages: Vec<Message>,
+    enters: Vec<String>,
+    entered: HashSet<RowText>,
+    run_xid: u64,
+    is_unknown: bool,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RowText(String);
+
+impl RouteBuilder {
+    /// Judges a change and adds what it means to the topic; `order` rises from row to row.
+    pub fn add(
+        &mut self,
+        topic: &Topic,
+        addressee: Addressee<'_>,
+        (order, change): (u32, &Change),
+        images: &Images<'_>,
+    ) {
+        let Some(effect) = judge(topic, change, images) else { return };
+        self.is_unknown |= effect == Effect::Unknown;
+        let Encoded { leave, message } = encode(topic, addressee, change, images, &effect);
+        if let Some(leave) = leave {
+            let text = |row: &Option<Row>| RowText(row.as_ref().map_or("", Row::text).to_owned());
+            if self.run_xid != change.xid || self.entered.contains(&text(&change.old)) {
+                self.flush(order);
+            }
+            self.run_xid = change.xid;
+            self.entered.insert(text(&change.new));
+            self.push(order, leave);
+            self.enters.extend(message);
+        } else if let Some(message) = message {
+            self.flush(order);
+            self.push(order, message);
+        }
+    }
+
+    /// The messages; or nothing where a change could not be judged.
+    pub fn finish(mut self) -> Result<Vec<Message>, Unjudged> {
+        self.flush(u32::MAX);
+        if self.is_unknown { Err(Unjudged) } else { Ok(self.messages) }
+    }
+
+    fn flush(&mut self, order: u32) {
+        self.entered.clear();
+        for json in std::mem::take(&mut self.enters) {
+            self.push(order, json);
+        }
+    }
+
+    fn push(&mut self, order: u32, json: String) {
+        self.messages.push(Message { json: json.into(), order, event_id: None });
+    }
+}
+
+/// A change was too large to be logged and the topic cannot be told what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unjudged;
+
+/// The messages of `rows` for several topics, merged in the rows' order.
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
+pub fn messages_of<'a>(
+    rows: impl IntoIterator<Item = &'a LogRow>,
+    topics: &[(Arc<Topic>, Addressee<'_>)],
+) -> Result<Vec<Message>, Unjudged> {
+    let mut builders: Vec<RouteBuilder> = topics.iter().map(|_| RouteBuilder::default()).collect();
+    for (order, row) in (0_u32..).zip(rows) {
+        let Body::Change(change) = &row.body else { continue };
+        let mut images = None;
+        for ((topic, addressee), builder) in topics.iter().zip(&mut builders) {
+            if topic.spec.table.oid == change.table.oid {
+                let images = images.get_or_insert_with(|| Images::of(change));
+                builder.add(topic, *addressee, (order, change), images);
+            }
+        }
+    }
+    let mut merged = Vec::new();
+    for builder in builders {
+        merged.extend(builder.finish()?);
+    }
+    if topics.len() > 1 {
+        merged.sort_by_key(|message| message.order);
+    }
+    Ok(merged)
+}

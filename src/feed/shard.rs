@@ -1,0 +1,241 @@
+//! A shard: serves some of the clients, one chunk after the other.
+//!
+//! A task for every client would be woken for every change; a few shards write to all sockets
+//! instead, which costs half as much a delivery (DESIGN §6).
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time};
+
+use super::{Chunk, Hub, Subscriber, hub::ClientId};
+use crate::wire::{Frames, reply};
+
+/// Chunks and joins on their way to a shard; the relay waits where it is full.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    commands: Mutex<VecDeque<Command>>,
+    arrived: Notify,
+    taken: Notify,
+}
+
+/// More commands than this waiting hold up the relay. Joins are not held up: each connection has
+/// at most one under way.
+const COMMANDS_MAX: usize = 256;
+
+/// What a shard is told.
+pub enum Command {
+    /// The next chunk.
+    Chunk(Arc<Chunk>),
+    /// A client is here.
+    Enter {
+        /// Who.
+        client: ClientId,
+        /// Where its frames go.
+        subscriber: Arc<dyn Subscriber>,
+    },
+    /// A client follows a topic from the next chunk on.
+    Join {
+        /// Who.
+        client: ClientId,
+        /// What.
+        topic: u64,
+    },
+    /// A client follows a topic no more.
+    Part {
+        /// Who.
+        client: ClientId,
+        /// What.
+        topic: u64,
+    },
+    /// A client is gone.
+    Leave {
+        /// Who.
+        client: ClientId,
+    },
+    /// The gateway ends.
+    End,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Command")
+    }
+}
+
+impl Inbox {
+    /// Adds a command; never waits.
+    pub fn push(&self, command: Command) {
+        self.commands.lock().expect("no holder of an inbox panics").push_back(command);
+        self.arrived.notify_one();
+    }
+
+    /// Waits until there is room for a chunk.
+    pub async fn has_room(&self) {
+        while self.commands.lock().expect("no holder of an inbox panics").len() >= COMMANDS_MAX {
+            self.taken.notified().await;
+        }
+    }
+
+    async fn take(&self) -> VecDeque<Command> {
+        loop {
+            let commands =
+                std::mem::take(&mut *self.commands.lock().expect("no holder of an inbox panics"));
+            if !commands.is_empty() {
+                self.taken.notify_one();
+                return commands;
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+/// Serves some of the clients.
+pub struct Shard {
+    hub: Arc<Hub>,
+    inbox: Arc<Inbox>,
+    clients: HashMap<ClientId, Arc<dyn Subscriber>>,
+    members: HashMap<u64, Vec<(ClientId, Arc<dyn Subscriber>)>>,
+    /// The newest position that every client here has been sent, or has waiting.
+    cursor: Option<Arc<str>>,
+    beat: Beat,
+}
+
+/// When whose heartbeat is due: clients are spread over the slots of one round.
+struct Beat {
+    every: Duration,
+    slots: u64,
+    slot: u64,
+}
+
+impl Beat {
+    const SLOTS: u64 = 8;
+
+    /// A round takes 4/5 of the time promised.
+    fn new(heartbeat_ms: u64) -> Self {
+        let every = Duration::from_millis((heartbeat_ms * 4 / 5 / Self::SLOTS).max(1));
+        Self { every, slots: Self::SLOTS, slot: 0 }
+    }
+}
+
+impl Shard {
+    /// A shard without clients.
+    pub fn new(hub: Arc<Hub>, inbox: Arc<Inbox>, heartbeat_ms: u64) -> Self {
+        let beat = Beat::new(heartbeat_ms);
+        Self { hub, inbox, clients: HashMap::new(), members: HashMap::new(), cursor: None, beat }
+    }
+
+    /// Serves until the gateway ends.
+    pub async fn run(mut self) {
+        let mut beat = time::interval(self.beat.every);
+        beat.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let inbox = Arc::clone(&self.inbox);
+        loop {
+            tokio::select! {
+                commands = inbox.take() => {
+                    for command in commands {
+                        if matches!(command, Command::End) {
+                            return;
+                        }
+                        self.apply(command);
+                    }
+                }
+                _ = beat.tick() => self.heartbeat(),
+            }
+        }
+    }
+
+    fn apply(&mut self, command: Command) {
+        match command {
+            Command::Chunk(chunk) => self.deliver(&chunk),
+            Command::Enter { client, subscriber } => {
+                self.clients.insert(client, subscriber);
+            }
+            Command::Join { client, topic } => {
+                if let Some(subscriber) = self.clients.get(&client) {
+                    let member = (client, Arc::clone(subscriber));
+                    self.members.entry(topic).or_default().push(member);
+                }
+            }
+            Command::Part { client, topic } => {
+                if let Some(members) = self.members.get_mut(&topic) {
+                    members.retain(|(member, _)| *member != client);
+                    if members.is_empty() {
+                        self.members.remove(&topic);
+                    }
+                }
+            }
+            Command::Leave { client } => {
+                self.clients.remove(&client);
+            }
+            Command::End => {}
+        }
+    }
+
+    fn deliver(&mut self, chunk: &Arc<Chunk>) {
+        let concerned: Vec<(u32, &Vec<_>)> = (0_u32..)
+            .zip(&chunk.routes)
+            .filter_map(|(place, route)| Some((place, self.members.get(&route.topic)?)))
+            .collect();
+        match &*concerned {
+            [] => {}
+            [(place, members)] => {
+                for (_, subscriber) in *members {
+                    subscriber.deliver(chunk, &[*place]);
+                }
+            }
+            _ => deliver_grouped(chunk, &concerned),
+        }
+        self.end_topics(chunk);
+        if let (true, Some(mark)) = (chunk.is_whole, &chunk.cursor) {
+            self.cursor = Some(Arc::clone(&mark.text));
+        }
+    }
+
+    fn end_topics(&mut self, chunk: &Arc<Chunk>) {
+        for (topic, notice) in &chunk.ends {
+            for (_, subscriber) in self.members.remove(topic).unwrap_or_default() {
+                subscriber.notice(chunk, *topic, *notice);
+            }
+        }
+    }
+
+    fn heartbeat(&mut self) {
+        self.beat.slot = (self.beat.slot + 1) % self.beat.slots;
+        let Some(cursor) = self.cursor.clone().or_else(|| Some(self.hub.now()?.2.text)) else {
+            return;
+        };
+        let lag_ms = self.hub.lag_ms().filter(|lag_ms| *lag_ms >= 1_000).unwrap_or(0);
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        let json = reply::heartbeat(&cursor, &at, lag_ms);
+        let frames = Frames::with_cursor(json, cursor.to_string());
+        for (client, subscriber) in &self.clients {
+            // A client's shard is its number modulo the shards, so its slot is the quotient's.
+            if client.0 / super::hub::SHARDS as u64 % self.beat.slots == self.beat.slot {
+                subscriber.heartbeat(&frames);
+            }
+        }
+    }
+}
+
+/// Hands each client all its routes of the chunk at once, so that they can be put in order.
+fn deliver_grouped(chunk: &Arc<Chunk>, concerned: &[(u32, &Vec<(ClientId, Arc<dyn Subscriber>)>)]) {
+    let mut pairs: Vec<(ClientId, u32, &Arc<dyn Subscriber>)> = concerned
+        .iter()
+        .flat_map(|(place, members)| {
+            members.iter().map(move |(client, subscriber)| (*client, *place, subscriber))
+        })
+        .collect();
+    pairs.sort_unstable_by_key(|(client, place, _)| (*client, *place));
+    let mut routes = Vec::new();
+    for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+        routes.clear();
+        routes.extend(group.iter().map(|(_, place, _)| *place));
+        if let Some((_, _, subscriber)) = group.first() {
+            subscriber.deliver(chunk, &routes);
+        }
+    }
+}

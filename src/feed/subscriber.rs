@@ -1,0 +1,20 @@
+//! What the hub knows of a client: where its frames go.
+
+use std::sync::Arc;
+
+use super::{Chunk, Notice};
+use crate::wire::Frames;
+
+/// A client, as the shard that serves it knows it. Implemented by `session`.
+///
+/// No method blocks or waits: what a client cannot take now it must fetch later by itself.
+pub trait Subscriber: Send + Sync + 'static {
+    /// Takes the chunk's messages for the routes at `routes` (places in [`Chunk::routes`]).
+    fn deliver(&self, chunk: &Arc<Chunk>, routes: &[u32]);
+
+    /// Learns that its subscriptions of a topic ended after a chunk.
+    fn notice(&self, chunk: &Arc<Chunk>, topic: u64, notice: Notice);
+
+    /// Takes a heartbeat.
+    fn heartbeat(&self, frames: &Frames);
+}

@@ -1,0 +1,125 @@
+//! A topic: what subscriptions with the same table, events, filter, columns and grant share.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use super::{Columns, Grant, Image, filter::CompiledFilter};
+use crate::change::{Column, Operation, Table};
+
+/// Which operations a subscription asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Events(u8);
+
+impl Events {
+    /// All of them.
+    pub const ALL: Self = Self(0b1111);
+
+    /// Those named; all where none are.
+    pub fn new(operations: Option<&[Operation]>) -> Self {
+        operations.map_or(Self::ALL, |named| {
+            Self(named.iter().fold(0, |mask, operation| mask | 1 << *operation as u8))
+        })
+    }
+
+    /// Whether the operation is among them.
+    pub fn has(self, operation: Operation) -> bool {
+        self.0 >> (operation as u8) & 1 == 1
+    }
+}
+
+/// What a subscription follows; equal ones share a [`Topic`].
+#[derive(Clone, Debug)]
+pub struct TopicSpec {
+    /// The table.
+    pub table: Arc<Table>,
+    /// Which operations.
+    pub events: Events,
+    /// The client's filter.
+    pub filter: Option<CompiledFilter>,
+    /// The columns that the client asked for.
+    pub columns: Option<Columns>,
+    /// What the reader may see.
+    pub grant: Grant,
+}
+
+impl TopicSpec {
+    /// What tells topics apart.
+    pub fn key(&self) -> TopicKey {
+        TopicKey {
+            table: self.table.oid,
+            shape: self.table.shape,
+            events: self.events,
+            filter: self.filter.as_ref().map(ToString::to_string),
+            columns: self.columns.clone(),
+            grant: self.grant.clone(),
+        }
+    }
+
+    /// Fingerprint of table, filter, columns and grant: rows held under another one are void.
+    /// The same on every gateway and in every version of this program that computes it so.
+    pub fn shape(&self) -> String {
+        let mut text = format!("{:x}|", self.table.shape);
+        if let Some(filter) = &self.filter {
+            write!(text, "{filter}").expect("writing to a string does not fail");
+        }
+        write!(text, "|{:?}|{}", self.columns, self.grant)
+            .expect("writing to a string does not fail");
+        format!("{:016x}", fnv1a(text.as_bytes()))
+    }
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv).
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// What tells topics apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TopicKey {
+    table: u32,
+    shape: u64,
+    events: Events,
+    filter: Option<String>,
+    columns: Option<Columns>,
+    grant: Grant,
+}
+
+/// A topic, shared by its subscriptions on this gateway; it ends with the last of them.
+#[derive(Debug)]
+pub struct Topic {
+    /// Its name on the wire.
+    pub id: u64,
+    /// What it is.
+    pub spec: TopicSpec,
+}
+
+impl Topic {
+    /// The columns of a row that its readers see, or `None` where it is not theirs.
+    pub fn sees(&self, image: &Image<'_>) -> Option<Columns> {
+        let granted = self.spec.grant.sees(image)?;
+        if self.spec.filter.as_ref().is_some_and(|filter| !filter.matches(image)) {
+            return None;
+        }
+        Some(match &self.spec.columns {
+            Some(asked) => granted.and(asked),
+            None => granted,
+        })
+    }
+
+    /// Whether the reader's rows depend on more than the key, so that a row whose image was not
+    /// logged cannot be judged.
+    pub fn needs_image(&self) -> bool {
+        self.spec.filter.is_some() || !self.spec.grant.is_whole_table()
+    }
+
+    /// The columns that `subscribed` tells.
+    pub fn columns(&self) -> Vec<&Column> {
+        let granted = self.spec.grant.columns();
+        let shown = |place: &usize| {
+            granted.has(*place) && self.spec.columns.as_ref().is_none_or(|it| it.has(*place))
+        };
+        let table = &self.spec.table;
+        (0..table.columns.len()).filter(shown).map(|place| &table.columns[place]).collect()
+    }
+}

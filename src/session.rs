@@ -1,0 +1,17 @@
+//! One client: requests in, frames out. Does not know its transport.
+//!
+//! Read in this order: [`queue`] (what waits for the client, and how a slow one is served),
+//! [`limits`], [`subscription`], [`catch_up`] (from a cursor to live), [`client`] (requests).
+
+pub mod catch_up;
+pub mod client;
+pub mod context;
+pub mod lag;
+pub mod limits;
+pub mod queue;
+pub mod subscription;
+
+pub use client::Session;
+pub use context::{Access, Context};
+pub use limits::Limits;
+pub use queue::{Queue, Transport};

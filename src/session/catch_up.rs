@@ -1,0 +1,382 @@
+//! From a cursor to live.
+//!
+//! A subscription that goes on from a cursor is served from the tail where that reaches back,
+//! else from the log, until it stands right behind the newest chunk; then it joins its topic
+//! under the hub's lock, so that nothing is missed and nothing is sent twice.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+
+use super::subscription::{Refusal, Shared, Ticket};
+use crate::{
+    change::{Cursor, Position, Table, position::Progress},
+    feed::{
+        Body, Chunk, CursorMark, Grant, LogError, LogRow, Notice, Topic,
+        cut::{Cut, Cutter},
+        encode::Addressee,
+        filter::CompiledFilter,
+        hub::{Joined, Member, NotYet},
+        log::Found,
+        route::messages_of,
+    },
+    wire::{
+        Code, Frames,
+        frame::Message,
+        reply::{self, Resync, Subscribed},
+    },
+};
+
+/// How a subscription begins.
+#[derive(Debug)]
+pub enum Start {
+    /// From now.
+    Now,
+    /// From a cursor.
+    Cursor(Box<Cursor>),
+    /// Over again, from now: rows held from before are void. The first time `subscribed` goes
+    /// before it, after a change of the table behind it.
+    Over {
+        /// Why.
+        reason: Resync,
+        /// Whether `subscribed` has been sent, and still holds.
+        is_told: bool,
+    },
+}
+
+/// Reads a client's filter for a table, over columns that the reader may see in every row.
+pub fn filter(_text: &str, _table: &Table, _grant: &Grant) -> Result<CompiledFilter, Refusal> {
+    Err(Refusal::new(Code::BadFilter, "filters are not served by this version"))
+}
+
+/// Joins from now, if the feed stands between transactions; tells the client.
+pub fn join_now(shared: &Shared, ticket: &Ticket, start: &Start) -> Result<(), NotYet> {
+    let tell = |_: &[Arc<Chunk>], joined: &Joined| {
+        let member = shared.set_live(ticket, joined.after);
+        if member != Member::Cancelled {
+            tell_start(shared, ticket, &joined.mark.text, start, true);
+        }
+        member
+    };
+    shared.context.hub.join(shared.client, &ticket.topic, None, tell).map(drop)
+}
+
+fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, live: bool) {
+    let id = &ticket.request.id;
+    let topic = &ticket.topic;
+    let subscribed = || {
+        reply::subscribed(&Subscribed {
+            id,
+            topic: topic.id,
+            shape: &topic.spec.shape(),
+            table: &topic.spec.table,
+            columns: topic.columns(),
+            cursor,
+            live,
+        })
+    };
+    match start {
+        Start::Now | Start::Cursor(_) => shared.push(subscribed()),
+        Start::Over { reason: Resync::TableChanged, is_told: true } => {
+            shared.push(reply::resync(id, Resync::TableChanged, cursor));
+            shared.push(subscribed());
+        }
+        Start::Over { reason, is_told } => {
+            if !is_told {
+                shared.push(subscribed());
+            }
+            shared.push(reply::resync(id, *reason, cursor));
+        }
+    }
+    if let Start::Over { reason, .. } = start {
+        metrics::counter!("pgfeed_resyncs_total", "reason" => reason.word()).increment(1);
+    }
+}
+
+/// Catches a subscription up until it is live.
+pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
+    let catch_up = CatchUp { shared: &shared, ticket: &ticket };
+    match catch_up.run(start).await {
+        Ok(()) => {}
+        Err(Failure::Over { reason, is_told }) => catch_up.start_over(reason, is_told).await,
+        Err(Failure::Ended) => super::client::restart(&shared, &ticket),
+        Err(Failure::Log(error)) => {
+            tracing::warn!(%error, "A subscription could not be caught up.");
+            let message = "the database cannot be read now; subscribe again with the same cursor";
+            shared.push(reply::error(Code::Unavailable, message, Some(&ticket.request.id)));
+            shared.remove(&ticket.request.id);
+        }
+    }
+}
+
+/// Why a catch-up cannot go on.
+enum Failure {
+    /// It starts over.
+    Over { reason: Resync, is_told: bool },
+    /// Its topic ended: the table is another one, or gone.
+    Ended,
+    /// The log cannot be read.
+    Log(LogError),
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+struct CatchUp<'a> {
+    shared: &'a Arc<Shared>,
+    ticket: &'a Ticket,
+}
+
+impl CatchUp<'_> {
+    async fn run(&self, start: Start) -> Result<(), Failure> {
+        match start {
+            Start::Now => self.from_now().await,
+            Start::Cursor(cursor) => self.from_cursor(&cursor).await,
+            Start::Over { reason, is_told } => Err(Failure::Over { reason, is_told }),
+        }
+    }
+
+    /// The feed stands inside a transaction: begin before it.
+    async fn from_now(&self) -> Result<(), Failure> {
+        let mut heads = self.shared.context.hub.heads();
+        loop {
+            match join_now(self.shared, self.ticket, &Start::Now) {
+                Ok(()) => return Ok(()),
+                Err(NotYet::Ended) => return Err(Failure::Ended),
+                Err(_) => {}
+            }
+            if let Some((position, seq, mark)) = self.shared.context.hub.now()
+                && self.shared.context.hub.chunk(seq + 1).is_some()
+            {
+                tell_start(self.shared, self.ticket, &mark.text, &Start::Now, false);
+                return self.from_chunk(seq, position, mark).await;
+            }
+            heads.changed().await.unwrap_or_default();
+        }
+    }
+
+    async fn start_over(&self, reason: Resync, is_told: bool) {
+        let mut heads = self.shared.context.hub.heads();
+        loop {
+            match join_now(self.shared, self.ticket, &Start::Over { reason, is_told }) {
+                Ok(()) => return,
+                Err(NotYet::Ended) => return super::client::restart(self.shared, self.ticket),
+                Err(_) => heads.changed().await.unwrap_or_default(),
+            }
+        }
+    }
+
+    async fn from_cursor(&self, cursor: &Cursor) -> Result<(), Failure> {
+        let over = |reason| Failure::Over { reason, is_told: false };
+        if self.ticket.request.shape.as_ref().is_some_and(|it| *it != self.topic().spec.shape()) {
+            return Err(over(Resync::ShapeChanged));
+        }
+        let hub = &self.shared.context.hub;
+        let known = hub.ticks().find(cursor);
+        let tick = match known {
+            Some(tick) => tick,
+            None => match self.shared.context.history.find(cursor).await? {
+                Found::Tick(tick) => tick,
+                Found::Expired => return Err(over(Resync::CursorExpired)),
+                Found::OtherHistory => return Err(over(Resync::HistoryChanged)),
+            },
+        };
+        let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
+        let position = Position { tick, since: Arc::new(since) };
+        let first = hub.first_after(&position);
+        let is_part = match first {
+            Some(first) => self.tail_has(first, &position),
+            None => self.shared.context.history.has(&position).await?,
+        };
+        if !is_part {
+            return Err(over(Resync::HistoryChanged));
+        }
+        let text: Arc<str> = cursor.to_text().into();
+        tell_start(self.shared, self.ticket, &text, &Start::Now, false);
+        let frames = Arc::new(Frames::default());
+        let mark = CursorMark { text, frames };
+        match first {
+            Some(first) => self.from_chunk(first - 1, position, mark).await,
+            None => {
+                let (seq, position, mark) = self.from_log(&position, &position, mark).await?;
+                self.from_chunk(seq, position, mark).await
+            }
+        }
+    }
+
+    /// Whether the tail from chunk `first` on has the rows that the position says were there.
+    fn tail_has(&self, first: u64, position: &Position) -> bool {
+        let hub = &self.shared.context.hub;
+        let (mut count, mut sum) = (0_u64, 0_u64);
+        let mut seq = first;
+        while count < position.since.ids.count() {
+            let Some(chunk) = hub.chunk(seq) else { return false };
+            for row in chunk.rows.iter().filter(|row| position.since.ids.contains(row.id)) {
+                count += 1;
+                sum = sum.wrapping_add(crate::change::position::check(row.id, row.xid, row.at));
+            }
+            seq += 1;
+        }
+        sum == position.since.sum
+    }
+
+    /// Goes through the tail after chunk `seq`, then joins.
+    async fn from_chunk(
+        &self,
+        mut seq: u64,
+        known: Position,
+        mut mark: CursorMark,
+    ) -> Result<(), Failure> {
+        let hub = &self.shared.context.hub;
+        let mut heads = hub.heads();
+        let mut reached = known.clone();
+        loop {
+            match self.join(seq, &known) {
+                Ok(()) => return Ok(()),
+                Err(NotYet::Ended) => return Err(Failure::Ended),
+                Err(NotYet::Unsettled) if hub.head() <= seq => {
+                    heads.changed().await.unwrap_or_default();
+                }
+                Err(_) => {}
+            }
+            if hub.head() <= seq {
+                continue;
+            }
+            let Some(chunk) = hub.chunk(seq + 1) else {
+                (seq, reached, mark) = self.from_log(&reached, &known, mark).await?;
+                continue;
+            };
+            self.shared.queue.has_room().await;
+            if self.shared.queue.is_closed() {
+                return Ok(());
+            }
+            let frames = self.frames(&chunk, &known)?;
+            self.shared.queue.push(&frames);
+            if let Some(newer) = &chunk.cursor {
+                mark = newer.clone();
+            }
+            seq = chunk.seq;
+            reached = chunk.position.clone();
+        }
+    }
+
+    /// A chunk's messages for this subscription, and its cursor behind them.
+    fn frames(&self, chunk: &Chunk, known: &Position) -> Result<Frames, Failure> {
+        if let Some(notice) = chunk.notice_for(self.topic()) {
+            return Err(match notice {
+                Notice::TableChanged(_) | Notice::TableGone(_) => Failure::Ended,
+                Notice::Gap(_) | Notice::Unjudged(_) => over(Resync::CaptureGap),
+                Notice::HistoryChanged => over(Resync::HistoryChanged),
+            });
+        }
+        let rows = chunk.rows.iter().filter(|row| !known.has(row.id, row.xid));
+        let mut messages = self.messages(rows)?;
+        if let (false, Some(mark)) = (messages.is_empty(), &chunk.cursor) {
+            messages.push(self.cursor(&mark.text, !chunk.is_whole));
+        }
+        Ok(Frames::new(messages))
+    }
+
+    fn messages<'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r LogRow>,
+    ) -> Result<Vec<Message>, Failure> {
+        let to = Addressee::Subscription(&self.ticket.request.id);
+        messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
+            .map_err(|_| over(Resync::CaptureGap))
+    }
+
+    fn cursor(&self, text: &str, is_partial: bool) -> Message {
+        let json = reply::cursor(Some(&self.ticket.request.id), text, is_partial);
+        let event_id = Some(text.to_owned().into());
+        Message { json: json.into(), order: u32::MAX, event_id }
+    }
+
+    fn join(&self, seq: u64, known: &Position) -> Result<(), NotYet> {
+        let shared = self.shared;
+        let replay = |missing: &[Arc<Chunk>], joined: &Joined| {
+            let member = shared.set_live(self.ticket, joined.after);
+            if member == Member::Cancelled {
+                return member;
+            }
+            for chunk in missing {
+                match self.frames(chunk, known) {
+                    Ok(frames) => shared.queue.push(&frames),
+                    // `join` hands over no chunk that ends the topic; what cannot be judged
+                    // comes with such a notice.
+                    Err(_) => tracing::error!("A chunk could not be replayed at a join."),
+                }
+            }
+            shared.push(reply::live(&self.ticket.request.id, &joined.mark.text));
+            member
+        };
+        shared.context.hub.join(shared.client, self.topic(), Some(seq), replay).map(drop)
+    }
+
+    /// Goes from a position to the newest chunk by the log, without what is `known`.
+    async fn from_log(
+        &self,
+        from: &Position,
+        known: &Position,
+        mut mark: CursorMark,
+    ) -> Result<(u64, Position, CursorMark), Failure> {
+        let context = &self.shared.context;
+        let Some((to, seq)) = context.hub.newest() else { return Err(Failure::Ended) };
+        let catalog = context.hub.catalog();
+        let mut stream = context.history.between(from, &to, catalog).await?;
+        let mut progress = Progress::from(from.clone());
+        let mut cutter = Cutter::default();
+        let mut piece: Vec<LogRow> = Vec::new();
+        while let Some(rows) = stream.next().await {
+            for row in rows? {
+                if from.has(row.id, row.xid) {
+                    continue;
+                }
+                if let Body::Gap(table) = &row.body
+                    && table.oid == self.topic().spec.table.oid
+                {
+                    return Err(over(Resync::CaptureGap));
+                }
+                if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
+                    self.send(&std::mem::take(&mut piece), &progress, cut, &mut mark).await?;
+                }
+                progress.pass(row.id, row.xid, row.at);
+                if !known.has(row.id, row.xid) {
+                    piece.push(row);
+                }
+            }
+        }
+        self.send(&piece, &progress, Cut::WHOLE, &mut mark).await?;
+        Ok((seq, to, mark))
+    }
+
+    async fn send(
+        &self,
+        piece: &[LogRow],
+        progress: &Progress,
+        cut: Cut,
+        mark: &mut CursorMark,
+    ) -> Result<(), Failure> {
+        self.shared.queue.has_room().await;
+        let mut messages = self.messages(piece)?;
+        if cut.may_tell() && progress.runs() <= crate::change::cursor::RUNS_MAX {
+            mark.text = progress.position().cursor().to_text().into();
+            if !messages.is_empty() {
+                messages.push(self.cursor(&mark.text, cut.is_partial));
+            }
+        }
+        self.shared.queue.push(&Frames::new(messages));
+        Ok(())
+    }
+
+    fn topic(&self) -> &Topic {
+        &self.ticket.topic
+    }
+}
+
+fn over(reason: Resync) -> Failure {
+    Failure::Over { reason, is_told: true }
+}

@@ -1,0 +1,275 @@
+//! A session: what one client asks, and what it is told.
+
+use std::sync::Arc;
+
+use super::{
+    Context, Queue, Transport,
+    catch_up::{self, Start},
+    lag,
+    limits::Rate,
+    queue::Lag,
+    subscription::{Refusal, Shared, Ticket, error},
+};
+use crate::{
+    auth::claims::Claims,
+    change::Cursor,
+    feed::{Notice, hub::NotYet},
+    tasks,
+    wire::{
+        Close, Code, Request, Subscribe,
+        reply::{self, Ended, Resync},
+    },
+};
+
+/// Over-rate messages in a row that close the connection.
+const OVER_RATE_MAX: u32 = 10;
+
+/// One client. Owned by its transport; [`Session::end`] ends it.
+pub struct Session {
+    shared: Arc<Shared>,
+    rate: Rate,
+    over_rate: u32,
+    errors: u32,
+    lag: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Session {
+    /// Opens a session and says hello.
+    pub fn open(
+        context: &Arc<Context>,
+        transport: Arc<dyn Transport>,
+        claims: Option<Arc<Claims>>,
+    ) -> Self {
+        let queue = Queue::new(transport, context.limits.queue_bytes_max);
+        let client = context.hub.enter(Arc::<Queue>::clone(&queue));
+        let rate = Rate::new(context.limits.messages_per_second_max);
+        let shared = Shared::new(Arc::clone(context), queue, client, claims);
+        shared.push(reply::hello(context.heartbeat_ms));
+        metrics::gauge!("pgfeed_connections").increment(1);
+        Self { shared, rate, over_rate: 0, errors: 0, lag: None }
+    }
+
+    /// What waits for the client.
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.shared.queue
+    }
+
+    /// Who the reader is.
+    pub fn claims(&self) -> Option<Arc<Claims>> {
+        self.shared.claims()
+    }
+
+    /// Takes a message; gives the close that it leads to.
+    ///
+    /// `auth` is not answered here but given back, for a token is verified where keys are.
+    pub fn take(&mut self, text: &str) -> Taken {
+        if let Some(close) = self.count() {
+            return close;
+        }
+        match Request::parse(text) {
+            Ok(Request::Ping {}) => self.shared.push(reply::pong()),
+            Ok(Request::Auth { token }) => return Taken::Auth(token),
+            Ok(Request::Subscribe(request)) => self.subscribe(*request),
+            Ok(Request::Unsubscribe { id }) => self.unsubscribe(&id),
+            Err(bad) => return self.bad(&bad.to_string()),
+        }
+        Taken::Done
+    }
+
+    /// A message that is no request.
+    pub fn bad(&mut self, why: &str) -> Taken {
+        self.shared.push(reply::error(Code::BadMessage, why, None));
+        self.errors += 1;
+        let is_enough = self.errors >= self.shared.context.limits.client_errors_max;
+        if is_enough { Taken::Close(Close::BadMessages, "") } else { Taken::Done }
+    }
+
+    /// A message over the size limit.
+    pub fn too_large(&self) -> Taken {
+        let max = self.shared.context.limits.message_bytes_max;
+        let message = format!("a message takes at most {max} bytes");
+        self.shared.push(reply::error(Code::TooLarge, &message, None));
+        Taken::Close(Close::TooLarge, "")
+    }
+
+    /// Counts a message against the rate.
+    pub fn count(&mut self) -> Option<Taken> {
+        if self.rate.take() {
+            self.over_rate = 0;
+            return None;
+        }
+        self.over_rate += 1;
+        let max = self.shared.context.limits.messages_per_second_max;
+        let message = format!("at most {max} messages a second; this one was not read");
+        self.shared.push(reply::error(Code::TooManyMessages, &message, None));
+        let is_enough = self.over_rate >= OVER_RATE_MAX;
+        Some(if is_enough { Taken::Close(Close::Limit, "") } else { Taken::Done })
+    }
+
+    /// Subscribes, or says why not.
+    pub fn subscribe(&mut self, request: Subscribe) {
+        let id = request.id.clone();
+        if let Err(refusal) = self.try_subscribe(request) {
+            self.shared.push(error(&refusal, Some(&id)));
+        }
+    }
+
+    /// Subscribes, or gives the reason why not.
+    pub fn try_subscribe(&mut self, request: Subscribe) -> Result<(), Refusal> {
+        if self.shared.has(&request.id) {
+            let message = "`id` is in use on this connection: unsubscribe it first";
+            return Err(Refusal::new(Code::DuplicateId, message));
+        }
+        let max = self.shared.context.limits.subscriptions_max;
+        if self.shared.count() >= max {
+            let message = format!("at most {max} subscriptions on a connection");
+            return Err(Refusal::new(Code::TooManySubscriptions, message));
+        }
+        let start = match &request.since {
+            Some(text) => {
+                let bad =
+                    |bad: crate::change::BadCursor| Refusal::new(Code::BadCursor, bad.to_string());
+                Start::Cursor(Box::new(Cursor::parse(text).map_err(bad)?))
+            }
+            None => Start::Now,
+        };
+        begin(&self.shared, Arc::new(request), start)
+    }
+
+    fn unsubscribe(&self, id: &str) {
+        if self.shared.remove(id) {
+            self.shared.push(reply::unsubscribed(id, None));
+            metrics::gauge!("pgfeed_subscriptions").decrement(1);
+        } else {
+            let message = "no subscription has this `id`";
+            self.shared.push(reply::error(Code::NotFound, message, Some(id)));
+        }
+    }
+
+    /// Takes other claims; ends what they no longer allow. False where they are another reader's.
+    pub fn authenticate(&self, claims: Arc<Claims>, expires_at: &str) -> bool {
+        if self.shared.claims().is_some_and(|now| !now.same_subject(&claims)) {
+            return false;
+        }
+        self.shared.set_claims(claims);
+        self.shared.push(reply::authenticated(expires_at));
+        for (request, topic) in self.shared.grants() {
+            let is_equal =
+                self.shared.spec(&request).is_ok_and(|spec| spec.grant == topic.spec.grant);
+            if !is_equal {
+                self.shared.remove(&request.id);
+                self.shared.push(reply::unsubscribed(&request.id, Some(Ended::AccessRevoked)));
+                metrics::gauge!("pgfeed_subscriptions").decrement(1);
+            }
+        }
+        true
+    }
+
+    /// Does what the queue has for the session: topics that ended, chunks not taken.
+    pub fn attend(&mut self, notices: &[(u64, Notice)], lag: Option<Lag>) {
+        for (topic, notice) in notices {
+            for request in self.shared.take_ended(*topic) {
+                start_over(&self.shared, request, *notice);
+            }
+        }
+        let is_recovering = self.lag.as_ref().is_some_and(|task| !task.is_finished());
+        if let (Some(lag), false) = (lag, is_recovering) {
+            metrics::counter!("pgfeed_slow_clients_total").increment(1);
+            let shared = Arc::clone(&self.shared);
+            self.lag = Some(tasks::spawn("lag", async move {
+                if let Err(error) = lag::recover(&shared, lag).await {
+                    tracing::warn!(%error, "A slow client cannot be served from the log.");
+                    shared.queue.give_up();
+                }
+            }));
+        }
+    }
+
+    /// Ends the session: its subscriptions, its tasks.
+    pub fn end(self) {
+        self.shared.queue.close();
+        if let Some(task) = &self.lag {
+            task.abort();
+        }
+        let count = u32::try_from(self.shared.count()).unwrap_or(u32::MAX);
+        metrics::gauge!("pgfeed_subscriptions").decrement(f64::from(count));
+        metrics::gauge!("pgfeed_connections").decrement(1);
+        self.shared.remove_all();
+        self.shared.context.hub.leave(self.shared.client);
+    }
+}
+
+/// What a message leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was answered.
+    Done,
+    /// A token is to be verified.
+    Auth(crate::wire::request::Token),
+    /// The connection is to be closed.
+    Close(Close, &'static str),
+}
+
+/// Begins a subscription: from now at once where possible, else by a task.
+fn begin(shared: &Arc<Shared>, request: Arc<Subscribe>, start: Start) -> Result<(), Refusal> {
+    if shared.context.hub.now().is_none() {
+        let message = "the database has not been reached yet; try again";
+        return Err(Refusal::new(Code::Unavailable, message));
+    }
+    let spec = shared.spec(&request)?;
+    let Some(topic) = shared.context.hub.acquire(&spec) else {
+        let message = "the table is being changed; try again";
+        return Err(Refusal::new(Code::Unavailable, message));
+    };
+    let ticket = shared.add(request, topic);
+    metrics::gauge!("pgfeed_subscriptions").increment(1);
+    let is_done = match &start {
+        Start::Now | Start::Over { .. } => match catch_up::join_now(shared, &ticket, &start) {
+            Ok(()) => true,
+            Err(NotYet::Ended | NotYet::Behind | NotYet::Unsettled) => false,
+        },
+        Start::Cursor(_) => false,
+    };
+    if !is_done {
+        let run = catch_up::run(Arc::clone(shared), ticket.clone(), start);
+        let task = tasks::spawn("catch-up", run);
+        shared.set_task(&ticket, task.abort_handle());
+    }
+    Ok(())
+}
+
+/// A catching-up subscription's topic ended: its table is another one, or gone.
+pub fn restart(shared: &Arc<Shared>, ticket: &Ticket) {
+    let request = Arc::clone(&ticket.request);
+    let table = ticket.topic.spec.table.oid;
+    if shared.remove(&request.id) {
+        metrics::gauge!("pgfeed_subscriptions").decrement(1);
+        start_over(shared, request, Notice::TableChanged(table));
+    }
+}
+
+/// Starts a subscription over, or ends it, because of what happened to its table or the log.
+fn start_over(shared: &Arc<Shared>, request: Arc<Subscribe>, notice: Notice) {
+    let reason = match notice {
+        Notice::TableChanged(_) => Resync::TableChanged,
+        Notice::Gap(_) | Notice::Unjudged(_) => Resync::CaptureGap,
+        Notice::HistoryChanged => Resync::HistoryChanged,
+        Notice::TableGone(_) => {
+            shared.push(reply::unsubscribed(&request.id, Some(Ended::TableUnwatched)));
+            return;
+        }
+    };
+    let id = request.id.clone();
+    let start = Start::Over { reason, is_told: true };
+    match begin(shared, request, start) {
+        Ok(()) => {}
+        // The table has no such column any more, or is gone as well.
+        Err(Refusal { code: Code::Forbidden | Code::Unauthorized, .. }) => {
+            shared.push(reply::unsubscribed(&id, Some(Ended::TableUnwatched)));
+        }
+        Err(refusal) => {
+            shared.push(error(&refusal, Some(&id)));
+            shared.push(reply::unsubscribed(&id, Some(Ended::TableUnwatched)));
+        }
+    }
+}

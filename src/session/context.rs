@@ -1,0 +1,34 @@
+//! What all sessions share.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Limits;
+use crate::{
+    auth::claims::Claims,
+    change::Table,
+    feed::{Grant, History, Hub},
+};
+
+/// Who may see what of a table.
+pub trait Access: Send + Sync {
+    /// What a reader with these claims may see; none where nothing.
+    fn grant(&self, table: &Table, claims: Option<&Claims>) -> Option<Grant>;
+}
+
+/// What all sessions share. One for a gateway.
+pub struct Context {
+    /// Where changes meet subscriptions.
+    pub hub: Arc<Hub>,
+    /// The log, for what the tail no longer has.
+    pub history: Arc<dyn History>,
+    /// The owner's policy.
+    pub access: Arc<dyn Access>,
+    /// Limits on what a client may ask for.
+    pub limits: Limits,
+    /// The longest time between heartbeats.
+    pub heartbeat_ms: u64,
+    /// Cancelled when the gateway drains.
+    pub drain: CancellationToken,
+}

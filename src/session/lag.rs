@@ -1,0 +1,84 @@
+//! Serves a client that did not read, from where it stopped.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+
+use super::{queue::Lag, subscription::Shared};
+use crate::{
+    change::{Position, cursor::RUNS_MAX, position::Progress},
+    feed::{
+        LogError, LogRow,
+        cut::{Cut, Cutter},
+        encode::Addressee,
+        route::messages_of,
+    },
+    wire::{Frames, frame::Message, reply},
+};
+
+/// Serves chunks from the tail, or else the log, until the shard can take over again.
+pub async fn recover(shared: &Arc<Shared>, lag: Lag) -> Result<(), LogError> {
+    let hub = &shared.context.hub;
+    let mut lag = lag;
+    while !shared.queue.is_closed() {
+        if shared.queue.end_lag(|| hub.head()) {
+            return Ok(());
+        }
+        match hub.chunk(lag.seq) {
+            Some(chunk) => {
+                shared.queue.fetch(&chunk);
+                lag = Lag { seq: chunk.seq + 1, position: chunk.position.clone() };
+            }
+            None => {
+                let Some((to, seq)) = hub.newest() else { return Ok(()) };
+                by_log(shared, &lag.position, &to).await?;
+                lag = Lag { seq: seq + 1, position: to.clone() };
+                shared.queue.skip_to(seq + 1, to);
+            }
+        }
+        shared.queue.has_room().await;
+    }
+    Ok(())
+}
+
+/// Sends what lies between two positions, by topic, as the shard would have.
+async fn by_log(shared: &Arc<Shared>, from: &Position, to: &Position) -> Result<(), LogError> {
+    let context = &shared.context;
+    let mut stream = context.history.between(from, to, context.hub.catalog()).await?;
+    let mut progress = Progress::from(from.clone());
+    let mut cutter = Cutter::default();
+    let mut piece: Vec<LogRow> = Vec::new();
+    while let Some(rows) = stream.next().await {
+        for row in rows? {
+            if from.has(row.id, row.xid) {
+                continue;
+            }
+            if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
+                send(shared, &std::mem::take(&mut piece), &progress, cut).await;
+            }
+            progress.pass(row.id, row.xid, row.at);
+            piece.push(row);
+        }
+    }
+    send(shared, &piece, &progress, Cut::WHOLE).await;
+    Ok(())
+}
+
+async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: Cut) {
+    shared.queue.has_room().await;
+    let live = shared.queue.live();
+    let topics: Vec<_> = shared
+        .live_topics()
+        .into_iter()
+        .filter(|topic| live.contains(&topic.id))
+        .map(|topic| (topic, Addressee::Topic))
+        .collect();
+    // What cannot be judged ends its topic by a notice, which the queue has by now.
+    let mut messages = messages_of(piece, &topics).unwrap_or_default();
+    if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
+        let text = progress.position().cursor().to_text();
+        let json = reply::cursor(None, &text, cut.is_partial).into();
+        messages.push(Message { json, order: u32::MAX, event_id: Some(text.into()) });
+    }
+    shared.queue.push(&Frames::new(messages));
+}

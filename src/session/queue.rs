@@ -1,0 +1,348 @@
+//! What waits for one client.
+//!
+//! Frames are written as soon as the socket takes them. What it does not take waits here, up to
+//! a limit in bytes; past the limit the queue holds no frames but a place in the feed, from which
+//! the client is served when it reads again ([`super::lag`]). So a client that does not read
+//! costs its limit and no more.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::{
+    change::Position,
+    feed::{Chunk, Notice, Subscriber},
+    wire::{Encoding, Frames},
+};
+
+/// Takes a client's bytes. Implemented for each kind of transport.
+pub trait Transport: Send + Sync + 'static {
+    /// How messages are wrapped.
+    fn encoding(&self) -> Encoding;
+
+    /// Writes what can be written without waiting; [`io::ErrorKind::WouldBlock`] where nothing.
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+/// What waits for one client. Shared by its session and its shard.
+pub struct Queue {
+    inner: Mutex<Inner>,
+    transport: Arc<dyn Transport>,
+    encoding: Encoding,
+    bytes_max: usize,
+    /// The session has something to do: see [`Queue::work`].
+    work: Notify,
+    /// Something was written.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    pending: VecDeque<Bytes>,
+    bytes: usize,
+    /// Topics that come by the shard, and the newest chunk that each does not need.
+    live: Vec<(u64, u64)>,
+    /// The first chunk that was not taken, and the place before it.
+    lag: Option<Lag>,
+    /// Chunks up to here were fetched by the session.
+    fetched: u64,
+    notices: Vec<(u64, Notice)>,
+    is_blocked: bool,
+    is_closed: bool,
+    is_given_up: bool,
+}
+
+/// Where a slow client has to go on.
+#[derive(Clone, Debug)]
+pub struct Lag {
+    /// The first chunk that it lacks.
+    pub seq: u64,
+    /// The place before it.
+    pub position: Position,
+}
+
+/// What a session has to do for its queue.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// The socket takes nothing: wait until it does, then [`Queue::unblock`].
+    pub is_blocked: bool,
+    /// The connection is gone.
+    pub is_closed: bool,
+    /// The client is too slow to be served.
+    pub is_given_up: bool,
+    /// Chunks were not taken, and there is room again.
+    pub lag: Option<Lag>,
+    /// Topics that ended, and why.
+    pub notices: Vec<(u64, Notice)>,
+}
+
+impl Queue {
+    /// An empty queue of at most `bytes_max`.
+    pub fn new(transport: Arc<dyn Transport>, bytes_max: usize) -> Arc<Self> {
+        let encoding = transport.encoding();
+        Arc::new(Self {
+            inner: Mutex::default(),
+            transport,
+            encoding,
+            bytes_max,
+            work: Notify::new(),
+            room: Notify::new(),
+        })
+    }
+
+    /// Adds messages and writes them if the socket takes them; over the limit too, for answers
+    /// are few and bounded by the client's own requests.
+    pub fn push(&self, frames: &Frames) {
+        self.push_bytes(frames.all(self.encoding));
+    }
+
+    /// Adds encoded bytes.
+    pub fn push_bytes(&self, bytes: Bytes) {
+        let mut inner = self.inner();
+        inner.add(bytes);
+        self.flush(&mut inner);
+    }
+
+    /// Waits until at least half of the limit is free, or the connection is gone.
+    pub async fn has_room(&self) {
+        loop {
+            let room = self.room.notified();
+            {
+                let inner = self.inner();
+                if inner.is_closed || inner.bytes <= self.bytes_max / 2 {
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Waits until there is something to do.
+    pub async fn has_work(&self) {
+        self.work.notified().await;
+    }
+
+    /// What there is to do.
+    pub fn work(&self) -> Work {
+        let mut inner = self.inner();
+        let has_room = inner.bytes <= self.bytes_max / 2;
+        Work {
+            is_blocked: inner.is_blocked,
+            is_closed: inner.is_closed,
+            is_given_up: inner.is_given_up,
+            lag: inner.lag.clone().filter(|_| has_room),
+            notices: std::mem::take(&mut inner.notices),
+        }
+    }
+
+    /// The socket takes bytes again.
+    pub fn unblock(&self) {
+        let mut inner = self.inner();
+        inner.is_blocked = false;
+        self.flush(&mut inner);
+        if inner.lag.is_some() {
+            self.work.notify_one();
+        }
+    }
+
+    /// Whether everything was written.
+    pub fn is_empty(&self) -> bool {
+        self.inner().pending.is_empty()
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.inner().is_closed
+    }
+
+    /// The connection is gone: nothing more is taken.
+    pub fn close(&self) {
+        self.inner().close();
+        self.work.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// The client cannot be served any more: it is to come back from its cursor.
+    pub fn give_up(&self) {
+        self.inner().is_given_up = true;
+        self.work.notify_one();
+    }
+
+    /// A topic comes by the shard, after chunk `after`.
+    pub fn join(&self, topic: u64, after: u64) {
+        self.inner().live.push((topic, after));
+    }
+
+    /// A topic comes no more.
+    pub fn part(&self, topic: u64) {
+        self.inner().live.retain(|(live, _)| *live != topic);
+    }
+
+    /// Takes a chunk that the client lacked; it comes from the tail.
+    pub fn fetch(&self, chunk: &Arc<Chunk>) {
+        let mut inner = self.inner();
+        let wanted =
+            |(topic, after): &(u64, u64)| chunk.route(*topic).filter(|_| chunk.seq > *after);
+        let mut routes: Vec<u32> = inner.live.iter().filter_map(wanted).collect();
+        routes.sort_unstable();
+        inner.add_routes(chunk, &routes, self.encoding);
+        inner.lag = Some(Lag { seq: chunk.seq + 1, position: chunk.position.clone() });
+        self.flush(&mut inner);
+    }
+
+    /// Goes on at chunk `seq`, before which lies `position`: what is between came from the log.
+    pub fn skip_to(&self, seq: u64, position: Position) {
+        self.inner().lag = Some(Lag { seq, position });
+    }
+
+    /// Ends the lag if every chunk up to `head` has been taken; from there the shard serves
+    /// again. `head` is asked for under the queue's lock: a chunk that the shard holds back
+    /// because of the lag is in the tail by then.
+    pub fn end_lag(&self, head: impl FnOnce() -> u64) -> bool {
+        let mut inner = self.inner();
+        let newest = head();
+        let is_over = inner.lag.as_ref().is_none_or(|lag| lag.seq > newest);
+        if is_over {
+            inner.lag = None;
+            inner.fetched = newest;
+        }
+        is_over
+    }
+
+    /// Topics that come by the shard.
+    pub fn live(&self) -> Vec<u64> {
+        self.inner().live.iter().map(|(topic, _)| *topic).collect()
+    }
+
+    fn flush(&self, inner: &mut Inner) {
+        /// As many buffers as one call takes.
+        const SLICES_MAX: usize = 64;
+        while !inner.is_blocked && !inner.is_closed && !inner.pending.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = inner.pending.len().min(SLICES_MAX);
+            for (slice, bytes) in slices.iter_mut().zip(&inner.pending) {
+                *slice = IoSlice::new(bytes);
+            }
+            match self.transport.try_write(&slices[..count]) {
+                Ok(0) => inner.close(),
+                Ok(written) => inner.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    inner.is_blocked = true;
+                    self.work.notify_one();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => inner.close(),
+            }
+        }
+        if inner.is_closed {
+            self.work.notify_one();
+        }
+        if inner.is_closed || inner.bytes <= self.bytes_max / 2 {
+            self.room.notify_waiters();
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder of a queue panics")
+    }
+}
+
+impl Inner {
+    fn add(&mut self, bytes: Bytes) {
+        if !self.is_closed && !bytes.is_empty() {
+            self.bytes += bytes.len();
+            self.pending.push_back(bytes);
+        }
+    }
+
+    /// Adds the routes' messages: one route's as one buffer, several ones' in the feed's order.
+    fn add_routes(&mut self, chunk: &Chunk, routes: &[u32], encoding: Encoding) {
+        match routes {
+            [] => {}
+            [route] => self.add(chunk.routes[*route as usize].frames.all(encoding)),
+            _ => {
+                let mut messages: Vec<(u32, u32, usize)> = Vec::new();
+                for place in routes {
+                    let route = &chunk.routes[*place as usize];
+                    let changes = &route.frames.messages()[..route.changes];
+                    messages
+                        .extend(changes.iter().enumerate().map(|(at, it)| (it.order, *place, at)));
+                }
+                messages.sort_unstable();
+                for (_, place, at) in messages {
+                    self.add(chunk.routes[place as usize].frames.one_of(at, encoding));
+                }
+                if let Some(mark) = &chunk.cursor {
+                    self.add(mark.frames.all(encoding));
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(first) = self.pending.front_mut() {
+            if written < first.len() {
+                // The buffer is shared, so this moves a pointer and copies nothing.
+                drop(first.split_to(written));
+                return;
+            }
+            written -= first.len();
+            self.pending.pop_front();
+        }
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        self.pending = VecDeque::new();
+        self.bytes = 0;
+        self.lag = None;
+    }
+}
+
+impl Subscriber for Queue {
+    fn deliver(&self, chunk: &Arc<Chunk>, routes: &[u32]) {
+        let mut inner = self.inner();
+        if inner.is_closed || inner.lag.is_some() || chunk.seq <= inner.fetched {
+            return;
+        }
+        let live = |place: &u32| {
+            let topic = chunk.routes[*place as usize].topic;
+            inner.live.iter().any(|(it, after)| *it == topic && chunk.seq > *after)
+        };
+        let routes: smallvec::SmallVec<[u32; 8]> = routes.iter().copied().filter(live).collect();
+        let size: usize =
+            routes.iter().map(|place| chunk.routes[*place as usize].frames.bytes()).sum();
+        // One chunk is taken whatever its size, alone.
+        if inner.bytes > 0 && inner.bytes + size > self.bytes_max {
+            inner.lag = Some(Lag { seq: chunk.seq, position: chunk.start.clone() });
+            self.work.notify_one();
+            return;
+        }
+        inner.add_routes(chunk, &routes, self.encoding);
+        self.flush(&mut inner);
+    }
+
+    fn notice(&self, _chunk: &Arc<Chunk>, topic: u64, notice: Notice) {
+        let mut inner = self.inner();
+        if inner.live.iter().any(|(live, _)| *live == topic) {
+            inner.live.retain(|(live, _)| *live != topic);
+            inner.notices.push((topic, notice));
+            self.work.notify_one();
+        }
+    }
+
+    fn heartbeat(&self, frames: &Frames) {
+        let mut inner = self.inner();
+        // A client that lags has not been sent everything up to the heartbeat's cursor.
+        if inner.lag.is_none() && inner.bytes <= self.bytes_max {
+            inner.add(frames.all(self.encoding));
+            self.flush(&mut inner);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The subscriptions of one connection.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::task::AbortHandle;
+
+use super::{Context, Queue};
+use crate::{
+    auth::claims::Claims,
+    change::TableName,
+    feed::{
+        Columns, Events, Grant, Topic, TopicSpec,
+        hub::{ClientId, Member},
+    },
+    wire::{Code, Frames, Subscribe, reply},
+};
+
+/// What a session's request handler and its catch-ups share. Ends with the connection.
+pub struct Shared {
+    /// What all sessions share.
+    pub context: Arc<Context>,
+    /// What waits for the client.
+    pub queue: Arc<Queue>,
+    /// The client's number in the hub.
+    pub client: ClientId,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    subscriptions: HashMap<String, Subscription>,
+    /// How many live subscriptions follow a topic.
+    members: HashMap<u64, usize>,
+    claims: Option<Arc<Claims>>,
+    next: u64,
+}
+
+/// One subscription.
+struct Subscription {
+    /// Tells it from another one with the same id, before or after it.
+    number: u64,
+    request: Arc<Subscribe>,
+    topic: Arc<Topic>,
+    is_live: bool,
+    task: Option<AbortHandle>,
+}
+
+/// A subscription as its catch-up knows it.
+#[derive(Clone)]
+pub struct Ticket {
+    /// Its number; see [`Shared::is_current`].
+    pub number: u64,
+    /// What was asked for.
+    pub request: Arc<Subscribe>,
+    /// What it follows.
+    pub topic: Arc<Topic>,
+}
+
+/// Why a subscription is refused.
+#[derive(Debug)]
+pub struct Refusal {
+    /// For the program.
+    pub code: Code,
+    /// For a person.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with its reason.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl Shared {
+    /// A connection without subscriptions.
+    pub fn new(
+        context: Arc<Context>,
+        queue: Arc<Queue>,
+        client: ClientId,
+        claims: Option<Arc<Claims>>,
+    ) -> Arc<Self> {
+        let state = Mutex::new(State { claims, ..State::default() });
+        Arc::new(Self { context, queue, client, state })
+    }
+
+    /// Adds messages to the queue.
+    pub fn push(&self, json: String) {
+        self.queue.push(&Frames::one(json));
+    }
+
+    /// Who the reader is.
+    pub fn claims(&self) -> Option<Arc<Claims>> {
+        self.state().claims.clone()
+    }
+
+    /// Takes other claims.
+    pub fn set_claims(&self, claims: Arc<Claims>) {
+        self.state().claims = Some(claims);
+    }
+
+    /// Whether an id is in use.
+    pub fn has(&self, id: &str) -> bool {
+        self.state().subscriptions.contains_key(id)
+    }
+
+    /// How many subscriptions there are.
+    pub fn count(&self) -> usize {
+        self.state().subscriptions.len()
+    }
+
+    /// What a request asks for, as far as the reader may have it.
+    pub fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
+        let claims = self.claims();
+        let catalog = self.context.hub.catalog();
+        let name = TableName::parse(&request.table);
+        let table = catalog.named(&name);
+        let granted = table.and_then(|table| {
+            let grant = self.context.access.grant(table, claims.as_deref())?;
+            Some((Arc::clone(table), grant))
+        });
+        let Some((table, grant)) = granted else {
+            // One answer for a table that is not there, not watched or not theirs.
+            return Err(match claims {
+                Some(_) => Refusal::new(Code::Forbidden, FORBIDDEN),
+                None => Refusal::new(Code::Unauthorized, UNAUTHORIZED),
+            });
+        };
+        let columns = match &request.columns {
+            Some(names) => Some(columns(&table, &grant, names)?),
+            None => None,
+        };
+        let filter = match &request.filter {
+            Some(text) => Some(super::catch_up::filter(text, &table, &grant)?),
+            None => None,
+        };
+        let events = Events::new(request.events.as_deref());
+        Ok(TopicSpec { table, events, filter, columns, grant })
+    }
+
+    /// Adds a subscription.
+    pub fn add(&self, request: Arc<Subscribe>, topic: Arc<Topic>) -> Ticket {
+        let mut state = self.state();
+        state.next += 1;
+        let number = state.next;
+        let id = request.id.clone();
+        let ticket = Ticket { number, request: Arc::clone(&request), topic: Arc::clone(&topic) };
+        let subscription = Subscription { number, request, topic, is_live: false, task: None };
+        state.subscriptions.insert(id, subscription);
+        ticket
+    }
+
+    /// Gives the subscription the task that catches it up.
+    pub fn set_task(&self, ticket: &Ticket, task: AbortHandle) {
+        let mut state = self.state();
+        match state.current(ticket) {
+            Some(subscription) => subscription.task = Some(task),
+            None => task.abort(),
+        }
+    }
+
+    /// The subscription goes live at chunk `after`; called under the hub's lock.
+    pub fn set_live(&self, ticket: &Ticket, after: u64) -> Member {
+        let mut state = self.state();
+        let topic = ticket.topic.id;
+        match state.current(ticket) {
+            Some(subscription) => subscription.is_live = true,
+            None => return Member::Cancelled,
+        }
+        let members = state.members.entry(topic).or_default();
+        *members += 1;
+        if *members > 1 {
+            return Member::Already;
+        }
+        self.queue.join(topic, after);
+        Member::New
+    }
+
+    /// Ends a subscription; false where there is none.
+    pub fn remove(&self, id: &str) -> bool {
+        let Some(subscription) = self.state().subscriptions.remove(id) else { return false };
+        self.end(&subscription);
+        true
+    }
+
+    /// Ends all subscriptions.
+    pub fn remove_all(&self) {
+        let all: Vec<Subscription> =
+            self.state().subscriptions.drain().map(|(_, subscription)| subscription).collect();
+        for subscription in &all {
+            self.end(subscription);
+        }
+    }
+
+    /// The subscriptions of a topic, taken out because the topic ended.
+    pub fn take_ended(&self, topic: u64) -> Vec<Arc<Subscribe>> {
+        let mut state = self.state();
+        state.members.remove(&topic);
+        let ended = |it: &Subscription| it.topic.id == topic && it.is_live;
+        let ids: Vec<String> = state
+            .subscriptions
+            .iter()
+            .filter(|(_, it)| ended(it))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut requests = Vec::new();
+        for id in ids {
+            requests.extend(state.subscriptions.remove(&id).map(|it| it.request));
+        }
+        requests
+    }
+
+    /// Every subscription's request and grant, to be judged anew.
+    pub fn grants(&self) -> Vec<(Arc<Subscribe>, Arc<Topic>)> {
+        let state = self.state();
+        let all = state.subscriptions.values();
+        all.map(|it| (Arc::clone(&it.request), Arc::clone(&it.topic))).collect()
+    }
+
+    /// The topics of the live subscriptions.
+    pub fn live_topics(&self) -> Vec<Arc<Topic>> {
+        let state = self.state();
+        let mut topics: Vec<Arc<Topic>> = state
+            .subscriptions
+            .values()
+            .filter(|it| it.is_live)
+            .map(|it| Arc::clone(&it.topic))
+            .collect();
+        topics.sort_unstable_by_key(|topic| topic.id);
+        topics.dedup_by_key(|topic| topic.id);
+        topics
+    }
+
+    fn end(&self, subscription: &Subscription) {
+        if let Some(task) = &subscription.task {
+            task.abort();
+        }
+        let topic = subscription.topic.id;
+        if !subscription.is_live {
+            self.context.hub.release(topic);
+            return;
+        }
+        self.context.hub.part(self.client, topic, || {
+            let mut state = self.state();
+            let Some(members) = state.members.get_mut(&topic) else { return false };
+            *members -= 1;
+            let is_last = *members == 0;
+            if is_last {
+                state.members.remove(&topic);
+                self.queue.part(topic);
+            }
+            is_last
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of a session's state panics")
+    }
+}
+
+impl State {
+    fn current(&mut self, ticket: &Ticket) -> Option<&mut Subscription> {
+        let subscription = self.subscriptions.get_mut(&ticket.request.id)?;
+        (subscription.number == ticket.number).then_some(subscription)
+    }
+}
+
+const FORBIDDEN: &str = "no such table on this feed, or not one that you may read";
+const UNAUTHORIZED: &str = "no such table on this feed, or not one to be read without a token";
+
+fn columns(
+    table: &crate::change::Table,
+    grant: &Grant,
+    names: &[String],
+) -> Result<Columns, Refusal> {
+    let granted = grant.columns();
+    let place = |name: &String| {
+        table.column(name).filter(|place| granted.has(*place)).ok_or_else(|| {
+            let message = format!("`columns`: no column {name:?} that you may read");
+            Refusal::new(Code::BadMessage, message)
+        })
+    };
+    if names.is_empty() {
+        let message = "`columns` is empty: name one, or leave it out";
+        return Err(Refusal::new(Code::BadMessage, message));
+    }
+    Ok(Columns::new(names.iter().map(place).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// An `error` message.
+pub fn error(refusal: &Refusal, id: Option<&str>) -> String {
+    reply::error(refusal.code, &refusal.message, id)
+}

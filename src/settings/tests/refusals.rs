@@ -1,0 +1,159 @@
+//! What is refused, and that the message names where, which key, and why.
+
+use std::path::Path;
+
+use super::{file, load, refusal};
+use crate::settings::{Settings, SettingsError};
+
+/// A fragment that is wrong, the key that must be named, and a part of the reason.
+const WRONG: &[(&str, &str, &str)] = &[
+    // Unknown keys, at every level.
+    ("[sever]", "sever", "unknown key `sever`, expected one of `database`"),
+    ("[server]\nprot = 1", "server.prot", "unknown key `prot`, expected one of `listen`"),
+    ("[tables.a]\nreed = \"anyone\"", "tables.a.reed", "unknown key `reed`"),
+    ("[[tables.a.grants]]\nread = \"anyone\"\nrow = \"\"", "tables.a.grants[0].row", "`row`"),
+    ("[feeds.a]\ntables = []\nrequires = {}", "feeds.a.requires", "unknown key `requires`"),
+    ("[feeds.a]\ntables = [{ tabel = \"x\" }]", "feeds.a.tables[0].tabel", "`tabel`"),
+    // Wrong kinds.
+    ("[database]\npool_size = \"8\"", "database.pool_size", "expected usize"),
+    ("[database]\npool_size = 8.5", "database.pool_size", "floating point"),
+    ("[database]\npool_size = true", "database.pool_size", "boolean"),
+    ("[database]\npool_size = -1", "database.pool_size", "-1"),
+    ("[database]\nurl = 5", "database.url", "must be text"),
+    ("[server]\nconsole = 1", "server.console", "expected a boolean"),
+    ("[server]\nallowed_origins = \"*\"", "server.allowed_origins", "expected a sequence"),
+    ("[telemetry]\nformat = \"xml\"", "telemetry.format", "`text` or `json`"),
+    ("[[tables.a.grants]]\nrows = \"a=eq.1\"", "tables.a.grants[0]", "missing field `read`"),
+    ("[feeds.a]\npath = \"a\"", "feeds.a", "missing field `tables`"),
+    // Wrong values.
+    ("[database]\npool_size = 0", "database.pool_size", "0 is not between 1 and 1000"),
+    ("[server]\nlisten = \"8080\"", "server.listen", "address with a port"),
+    ("[server]\nadmin_listen = \"127.0.0.1:8080\"", "server.admin_listen", "same address"),
+    ("[server]\nallowed_origins = [\"a\"]", "server.allowed_origins[0]", "scheme"),
+    ("[server]\ntrusted_proxies = [\"10/8\"]", "server.trusted_proxies[0]", "10.0.0.0/8"),
+    ("[auth]\njwt_secret = \"short\"", "auth.jwt_secret", "5 bytes; HS256 needs at least 32"),
+    ("[auth]\njwks_url = \"http://a.example/\"", "auth.jwks_url", "https://"),
+    ("[auth]\njwks_url = \"https://u:p@a.example/\"", "auth.jwks_url", "user name"),
+    ("[auth]\njwks_url = \"a\"", "auth.jwks_url", "whole URL"),
+    ("[auth]\njwks_url = \"https://a/\"\njwks_file = \"f\"", "auth", "only one key source"),
+    ("[auth]\nrole_claim = \"\"", "auth.role_claim", "name a claim"),
+    ("[server]\nlisten = \"0.0.0.0:8080\"", "auth", "auth.allow_unset"),
+    ("[access]\ndefault = \"all\"", "access.default", "none of nobody, authenticated, anyone"),
+    ("[access]\ndefault = [\"admin\"]", "access.default", "table by table"),
+    ("[log]\nretention = \"24\"", "log.retention", "such as 500ms"),
+    ("[log]\nretention = \"10ms\"", "log.retention", "10 is not between 1000"),
+    ("[log]\nsize_max = \"4 potatoes\"", "log.size_max", "such as 65536"),
+    ("[log]\nrow_bytes_max = \"1GB\"", "log.row_bytes_max", "not between"),
+    ("[telemetry]\nlevel = \"\"", "telemetry.level", "empty"),
+    // Policies.
+    ("[tables.\".a\"]", "tables..a", "not a table's name"),
+    ("[tables.a]\n[tables.\"public.a\"]", "tables.public.a", "same table as `a`"),
+    ("[tables.a]\nread = \"admin\"", "tables.a.read", "[\"admin\"]"),
+    ("[tables.a]\nread = []", "tables.a.read", "empty list"),
+    ("[tables.a]\nrows = \" \"", "tables.a.rows", "leave it out"),
+    ("[tables.a]\nrows = \"a=neq.{claim.sub}\"", "tables.a.rows", "{claims.name}"),
+    ("[tables.a]\ncolumns = []", "tables.a.columns", "leave it out"),
+    ("[tables.a]\ncolumns = [\"x\", \"x\"]", "tables.a.columns", "`x` twice"),
+    // Feeds.
+    ("[feeds.a]\ntables = []", "feeds.a.tables", "names no table"),
+    ("[feeds.changes]\ntables = [{ table = \"x\" }]", "feeds.changes.path", "built-in"),
+    ("[feeds.a]\npath = \"/a/\"\ntables = [{ table = \"x\" }]", "feeds.a.path", "single slashes"),
+    ("[feeds.a]\npath = \"{id}\"\ntables = [{ table = \"x\" }]", "feeds.a.path", "fixed segment"),
+    ("[feeds.a]\npath = \"a/{i}/{i}\"\ntables = [{ table = \"x\" }]", "feeds.a.path", "twice"),
+    (
+        "[feeds.a]\npath = \"a/{id}\"\ntables = [{ table = \"x\" }]",
+        "feeds.a.path",
+        "{id} is used in no",
+    ),
+    (
+        "[feeds.a]\npath = \"a\"\ntables = [{ table = \"x\", filter = \"a=eq.{id}\" }]",
+        "feeds.a.tables[0].filter",
+        "{id} is not in the feed's path",
+    ),
+    (
+        "[feeds.a]\nrequire = { sub = \"{id}\" }\ntables = [{ table = \"x\" }]",
+        "feeds.a.require.sub",
+        "{id} is not in the feed's path",
+    ),
+    (
+        "[feeds.a]\nrequire = { sub = [] }\ntables = [{ table = \"x\" }]",
+        "feeds.a.require.sub",
+        "empty list",
+    ),
+    (
+        "[feeds.a]\ntables = [{ table = \"x\" }, { table = \"public.x\" }]",
+        "feeds.a.tables[1].table",
+        "stands twice",
+    ),
+    ("[feeds.a]\ntables = [{ table = \"x\", events = [] }]", "feeds.a.tables[0].events", "empty"),
+    (
+        "[feeds.a]\ntables = [{ table = \"x\", events = [\"UPSERT\"] }]",
+        "feeds.a.tables[0].events[0]",
+        "UPSERT",
+    ),
+    (
+        "[feeds.a]\ntables = [{ table = \"x\" }]\n\
+         [feeds.b]\npath = \"a\"\ntables = [{ table = \"x\" }]",
+        "feeds.b.path",
+        "feeds.a",
+    ),
+];
+
+#[test]
+fn a_wrong_file_is_refused_by_its_name_key_and_reason() {
+    for (text, key, reason) in WRONG {
+        let file = file(text);
+        let error = Settings::load(Some(file.path()), std::iter::empty());
+        let error = error.expect_err(text).to_string();
+        let start = format!("{}: {key}: ", file.path().display());
+        assert!(error.starts_with(&start), "{text}\nis told as {error}");
+        assert!(error.contains(reason), "{text}\nis told as {error}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_refused_by_its_name() {
+    for (name, value, key) in [
+        ("PGFEED__DATABASE__POOL_SIZE", "many", "database.pool_size"),
+        ("PGFEED__DATABASE__POOL_SIZE", "0", "database.pool_size"),
+        ("PGFEED__SERVER__CONSOLE", "maybe", "server.console"),
+        ("PGFEED__SERVER__ALLOWED_ORIGINS", "a,b", "server.allowed_origins[0]"),
+        ("PGFEED__TABLES__a__READ", "[\"x\"", "tables.a.read"),
+        ("PGFEED__TABLES__a__READ", "everyone", "tables.a.read"),
+        ("PGFEED__FEEDS", "5 =", "feeds"),
+        ("PORT", "http", "server.listen"),
+    ] {
+        let error = refusal("", &[(name, value)]);
+        let start = format!("environment variable {name}: {key}: ");
+        assert!(error.starts_with(&start), "{name}={value}\nis told as {error}");
+    }
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let error = refusal("[database]\npool_size = 0\npoll_ms = 0\n[limits]\nsnapshots_max = 0", &[]);
+    assert_eq!(error.lines().count(), 3, "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_the_line() {
+    let error = refusal("[server]\nlisten = 127.0.0.1", &[]);
+    assert!(error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Settings::load(Some(Path::new("/nowhere/pgfeed.toml")), std::iter::empty());
+    assert!(matches!(error, Err(SettingsError::Read { .. })));
+    assert!(error.unwrap_err().to_string().contains("/nowhere/pgfeed.toml"));
+}
+
+#[test]
+fn serving_others_without_tokens_needs_a_switch_and_warns() {
+    let open = "[server]\nlisten = \"0.0.0.0:8080\"\n[auth]\nallow_unset = true";
+    let loaded = load(open, &[]).unwrap();
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].contains("no token key"), "{:?}", loaded.warnings);
+    let keyed = "[server]\nlisten = \"0.0.0.0:8080\"\n[auth]\njwks_file = \"keys.json\"";
+    assert_eq!(load(keyed, &[]).unwrap().warnings, Vec::<String>::new());
+}

@@ -1,0 +1,291 @@
+//! The log in PostgreSQL, as the feed asks for it.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use deadpool_postgres::{Object, Pool};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tokio_postgres::{Client, Row, types::ToSql};
+
+use super::{
+    catalog,
+    connect::Target,
+    error::{failed, refused, within},
+    reader::Reader,
+    rhythm::PRESENT,
+    rows::{Decoder, Statements},
+    types::{Micros, Xid8},
+    wake::Wake,
+};
+use crate::{
+    change::{Cursor, Position, Tick, position::check},
+    feed::{
+        Catalog, ChangeLog, LogError,
+        log::{Found, LogRows, Start},
+    },
+    tasks,
+};
+
+/// No step takes longer.
+const STEP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A gateway that starts reads the last minutes of the log into its tail, so that clients that
+/// come back after its restart are served from memory.
+const START_BEFORE: &str = "120 seconds";
+
+/// But not more rows than this.
+const START_ROWS_MAX: i64 = 20_000;
+
+/// Settings of every session. The log's statistics are always behind, so plans are not left to
+/// them; a parameter's text must not depend on who asks.
+pub const SESSION: &[(&str, &str)] = &[
+    ("statement_timeout", "60s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "120s"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("search_path", "pg_catalog"),
+    ("timezone", "UTC"),
+    ("synchronous_commit", "on"),
+];
+
+/// The log in one database. One for a gateway.
+pub struct PgLog {
+    target: Target,
+    pool: Pool,
+    wake: Arc<Wake>,
+    catalog: Arc<ArcSwap<Catalog>>,
+}
+
+impl PgLog {
+    /// The log that `target` leads to; `wake` tells when it has grown.
+    pub fn new(target: Target, pool: Pool, wake: Arc<Wake>) -> Self {
+        Self { target, pool, wake, catalog: Arc::default() }
+    }
+
+    async fn connect(&self) -> Result<Client, LogError> {
+        let (client, connection) = self.target.connect(SESSION).await.map_err(|error| {
+            LogError { is_transient: error.is_transient(), message: tell(&error) }
+        })?;
+        drop(tasks::spawn("reader connection", async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "The reader's connection ended.");
+            }
+        }));
+        Ok(client)
+    }
+
+    async fn pooled(&self) -> Result<Object, LogError> {
+        self.pool.get().await.map_err(|error| LogError {
+            message: format!("no connection to the database: {}", tell(&error)),
+            is_transient: true,
+        })
+    }
+}
+
+/// An error with its causes.
+fn tell(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(it) = cause {
+        text = format!("{text}: {it}");
+        cause = it.source();
+    }
+    text
+}
+
+impl ChangeLog for PgLog {
+    type Reader = Reader;
+
+    async fn follow(&self, from: Option<&Position>) -> Result<Start<Reader>, LogError> {
+        let doing = "starting to follow the log";
+        let client = self.connect().await?;
+        within(STEP_LIMIT, doing, check_server(&client)).await??;
+        let newest = within(STEP_LIMIT, doing, make_tick(&client)).await?;
+        let known = match from {
+            Some(position) => is_part(&client, position).await?.then(|| position.clone()),
+            None => None,
+        };
+        let ticks = within(STEP_LIMIT, doing, recent_ticks(&client, &newest)).await?;
+        let first = ticks.first().unwrap_or(&newest);
+        let is_other_history = from.is_some() && known.is_none();
+        let position = match known {
+            Some(position) => position,
+            None if is_other_history => Position::at(Arc::new(newest.clone())),
+            None => Position::at(Arc::new(first.clone())),
+        };
+        let catalog = Arc::new(within(STEP_LIMIT, doing, catalog::read(&client)).await?);
+        self.catalog.store(Arc::clone(&catalog));
+        within(STEP_LIMIT, doing, client.batch_execute(PRESENT)).await?;
+        let wake = Arc::clone(&self.wake);
+        let reader = Reader::new(client, &position.tick, Arc::clone(&catalog), wake).await?;
+        let ticks = ticks.into_iter().map(Arc::new).collect();
+        Ok(Start { reader, position, catalog, ticks, is_other_history })
+    }
+
+    async fn make_tick(&self) -> Result<(), LogError> {
+        let client = self.pooled().await?;
+        within(STEP_LIMIT, "making a tick", make_tick(&client)).await.map(drop)
+    }
+
+    async fn find(&self, cursor: &Cursor) -> Result<Found, LogError> {
+        const FIND: &str = "
+            select t.id, t.tag, t.snap::text, m.history::text, (select min(id) from pgfeed.tick)
+              from pgfeed.meta m
+              left join pgfeed.tick t on t.id = $1 and t.tag = $2";
+        let doing = "looking a cursor up";
+        let client = self.pooled().await?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&cursor.tick, &cursor.tag];
+        let row = within(STEP_LIMIT, doing, client.query_one(FIND, &parameters)).await?;
+        found(&row, cursor).map_err(|error| failed(doing, &error))
+    }
+
+    async fn has(&self, position: &Position) -> Result<bool, LogError> {
+        is_part(&*self.pooled().await?, position).await
+    }
+
+    async fn between(
+        &self,
+        from: &Position,
+        to: &Position,
+        catalog: Arc<Catalog>,
+    ) -> Result<LogRows, LogError> {
+        let doing = "reading the log for a resume";
+        let client = self.pooled().await?;
+        let base = from.tick.snapshot.clone();
+        let begin = client.batch_execute("begin isolation level repeatable read, read only");
+        within(STEP_LIMIT, doing, begin).await?;
+        let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
+        let relations = within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
+        let rows = within(STEP_LIMIT, doing, statements.rows(&client, &base)).await?;
+        let decoder = Decoder::new(&relations, &catalog);
+        let state = (client, Box::pin(rows), decoder);
+        let rows = stream::try_unfold(Some(state), async |state| {
+            let Some((client, mut rows, mut decoder)) = state else { return Ok(None) };
+            match decoder.some(&mut rows).await? {
+                Some(some) => Ok(Some((some, Some((client, rows, decoder))))),
+                None => {
+                    let commit = client.batch_execute("commit");
+                    within(STEP_LIMIT, "ending a read", commit).await?;
+                    Ok(None)
+                }
+            }
+        });
+        let to = to.clone();
+        let until = move |rows: Vec<crate::feed::LogRow>| {
+            rows.into_iter().filter(|row| to.has(row.id, row.xid)).collect()
+        };
+        Ok(rows.map_ok(until).boxed())
+    }
+}
+
+/// Refuses what would not be exact.
+async fn check_server(client: &Client) -> Result<Result<(), LogError>, tokio_postgres::Error> {
+    const CHECK: &str = "select pg_catalog.pg_is_in_recovery(),
+        pg_catalog.current_setting('server_encoding')";
+    let row = client.query_one(CHECK, &[]).await?;
+    if row.try_get(0)? {
+        let why = "the server is a standby, whose snapshots leave out transactions in progress: \
+                   connect to the primary (target_session_attrs=primary)";
+        return Ok(Err(LogError { message: why.to_owned(), is_transient: true }));
+    }
+    if row.try_get::<_, &str>(1)? == "SQL_ASCII" {
+        let why = "the database's encoding is SQL_ASCII, where any role can end the listener with \
+                   one byte: move the tables to a UTF8 database";
+        return Ok(Err(refused(why)));
+    }
+    Ok(Ok(()))
+}
+
+/// The text of a history as the number that cursors carry.
+fn history(text: &str) -> u64 {
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_default()
+}
+
+fn tick(row: &Row) -> Result<Tick, tokio_postgres::Error> {
+    let snapshot: String = row.try_get(2)?;
+    Ok(Tick {
+        id: row.try_get(0)?,
+        tag: row.try_get(1)?,
+        snapshot: snapshot.parse().expect("PostgreSQL prints well-formed snapshots"),
+        history: history(row.try_get(3)?),
+    })
+}
+
+async fn make_tick(client: &Client) -> Result<Tick, tokio_postgres::Error> {
+    const MAKE: &str = "select t.id, t.tag, t.snap::text, m.history::text
+        from pgfeed.make_tick() t, pgfeed.meta m";
+    // The function may have started a history, which only a later statement sees.
+    const AGAIN: &str = "select t.id, t.tag, t.snap::text, m.history::text
+        from pgfeed.tick t, pgfeed.meta m where t.id = $1";
+    let made = client.query_one(MAKE, &[]).await?;
+    let id: i64 = made.try_get(0)?;
+    tick(&client.query_one(AGAIN, &[&id]).await?)
+}
+
+/// Ticks since some time ago, the oldest first.
+async fn recent_ticks(client: &Client, newest: &Tick) -> Result<Vec<Tick>, tokio_postgres::Error> {
+    let recent = format!(
+        "select t.id, t.tag, t.snap::text, m.history::text
+           from pgfeed.tick t, pgfeed.meta m
+          where t.id <= $1
+            and t.at > pg_catalog.clock_timestamp() - interval '{START_BEFORE}'
+            and t.last >= (select n.last from pgfeed.tick n where n.id = $1) - {START_ROWS_MAX}
+          order by t.id"
+    );
+    client.query(&recent, &[&newest.id]).await?.iter().map(tick).collect()
+}
+
+/// Whether a position is part of this log: its tick is there, and so are the rows since.
+async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError> {
+    const TICK: &str = "select t.id, t.tag, t.snap::text, m.history::text
+        from pgfeed.tick t, pgfeed.meta m where t.id = $1 and t.tag = $2";
+    const ROWS: &str = "select l.id, l.xid, l.at from pgfeed.log l
+        where (l.xid >= $1::text::xid8 or l.xid = any ($2::text[]::xid8[]))
+          and l.id between $3 and $4";
+    let doing = "checking the position";
+    let is = |error: tokio_postgres::Error| failed(doing, &error);
+    let known = &position.tick;
+    let parameters: [&(dyn ToSql + Sync); 2] = [&known.id, &known.tag];
+    let step = client.query_opt(TICK, &parameters);
+    let Some(row) = within(STEP_LIMIT, doing, step).await? else { return Ok(false) };
+    if tick(&row).map_err(is)?.history != known.history {
+        return Ok(false);
+    }
+    let ids = &position.since.ids;
+    let Some((first, last)) = ids.bounds() else { return Ok(true) };
+    let xmax = known.snapshot.xmax().to_string();
+    let open: Vec<String> = known.snapshot.open().iter().map(u64::to_string).collect();
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&xmax, &open, &first, &last];
+    let rows = within(STEP_LIMIT, doing, client.query_raw(ROWS, parameters)).await?;
+    let mut rows = std::pin::pin!(rows);
+    let (mut count, mut sum) = (0_u64, 0_u64);
+    while let Some(row) = within(STEP_LIMIT, doing, rows.try_next()).await? {
+        let id = row.try_get(0).map_err(is)?;
+        if ids.contains(id) {
+            let (Xid8(xid), Micros(at)) =
+                (row.try_get(1).map_err(is)?, row.try_get(2).map_err(is)?);
+            count += 1;
+            sum = sum.wrapping_add(check(id, xid, at));
+        }
+    }
+    Ok(count == ids.count() && sum == position.since.sum)
+}
+
+fn found(row: &Row, cursor: &Cursor) -> Result<Found, tokio_postgres::Error> {
+    if history(row.try_get(3)?) != cursor.history {
+        return Ok(Found::OtherHistory);
+    }
+    if row.try_get::<_, Option<i64>>(0)?.is_some() {
+        return Ok(Found::Tick(Arc::new(tick(row)?)));
+    }
+    // Pruning removes the oldest; a tick that is missing among the others was lost.
+    let oldest: Option<i64> = row.try_get(4)?;
+    Ok(match oldest {
+        Some(oldest) if cursor.tick < oldest => Found::Expired,
+        _ => Found::OtherHistory,
+    })
+}

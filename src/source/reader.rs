@@ -1,0 +1,242 @@
+//! The reader: follows the log on a connection of its own.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_postgres::{Client, RowStream, Statement};
+
+use super::{
+    catalog,
+    error::{failed, within},
+    rhythm::{Next, Rhythm},
+    rows::{Decoder, Relations, Statements},
+    wake::Wake,
+};
+use crate::{
+    change::{Snapshot, Tick},
+    feed::{Catalog, LogError, LogReader, LogRow, log::Head},
+};
+
+/// No step of a read takes longer, but for the rows of a large transaction.
+const STEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// The first row of a large transaction may take this long: its rows are counted first.
+const ROWS_LIMIT: Duration = Duration::from_secs(60);
+
+/// A beat goes through the log when nothing else did for this long.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+
+/// The catalog is looked at anew this often though no row came: a table may be dropped, or its
+/// capture switched off, without a row.
+const CATALOG_EVERY: Duration = Duration::from_secs(4);
+
+const HEAD: &str = "
+    select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text
+      from (select) one
+      left join lateral (select id, tag, snap from pgfeed.tick order by id desc limit 1) t on true";
+
+const BEGIN: &str = "begin isolation level repeatable read, read only";
+
+/// Follows the log. Owned by the relay; ends with its connection.
+pub struct Reader {
+    client: Client,
+    statements: Statements,
+    head: Statement,
+    /// What all reads so far have seen.
+    base: Snapshot,
+    /// What the read under way sees.
+    reading: Option<Reading>,
+    history: u64,
+    catalog: Arc<Catalog>,
+    looked: Instant,
+    newest_tick: i64,
+    rhythm: Rhythm,
+    wake: Arc<Wake>,
+}
+
+struct Reading {
+    snapshot: Snapshot,
+    /// The rows and what reads them; none where there are none.
+    rows: Option<(Pin<Box<RowStream>>, Decoder)>,
+    has_rows: bool,
+}
+
+impl Reader {
+    /// A reader of everything that `base` has not seen.
+    pub(super) async fn new(
+        client: Client,
+        base: &Tick,
+        catalog: Arc<Catalog>,
+        wake: Arc<Wake>,
+    ) -> Result<Self, LogError> {
+        let doing = "preparing to read the log";
+        let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
+        let head = within(STEP_LIMIT, doing, client.prepare(HEAD)).await?;
+        Ok(Self {
+            client,
+            statements,
+            head,
+            base: base.snapshot.clone(),
+            reading: None,
+            history: base.history,
+            catalog,
+            looked: Instant::now(),
+            newest_tick: base.id,
+            rhythm: Rhythm::new(),
+            wake,
+        })
+    }
+
+    /// Whether the rows' tables are as the catalog has them.
+    fn is_known(&self, relations: &Relations) -> bool {
+        relations
+            .values()
+            .flatten()
+            .all(|(oid, shape)| self.catalog.table(*oid).is_some_and(|table| table.shape == *shape))
+    }
+
+    /// Reads the catalog where it may be another one; gives it if it is.
+    async fn look(&mut self, relations: &Relations) -> Result<Option<Arc<Catalog>>, LogError> {
+        let is_due = self.looked.elapsed() >= CATALOG_EVERY;
+        if !is_due && self.is_known(relations) {
+            return Ok(None);
+        }
+        let catalog =
+            within(STEP_LIMIT, "reading the catalog", catalog::read(&self.client)).await?;
+        self.looked = Instant::now();
+        if *self.catalog == catalog {
+            return Ok(None);
+        }
+        self.catalog = Arc::new(catalog);
+        Ok(Some(Arc::clone(&self.catalog)))
+    }
+
+    async fn end(&mut self, reading: Reading) -> Result<(), LogError> {
+        let commit = self.client.batch_execute("commit");
+        within(STEP_LIMIT, "ending a read", commit).await?;
+        self.rhythm.has_read(reading.has_rows, &reading.snapshot);
+        if reading.has_rows && self.rhythm.must_tell_others() {
+            // Writers see our lock and stay silent, so the gateways that sleep hear it from us.
+            let tell = "select pg_catalog.pg_notify('db_changes', '{\"log\":true}')";
+            within(STEP_LIMIT, "waking other gateways", self.client.batch_execute(tell)).await?;
+        }
+        self.base = reading.snapshot;
+        Ok(())
+    }
+
+    async fn doze(&self, longest: Duration) {
+        // A time-out is as good as a wake: either way the log is read.
+        tokio::time::timeout(longest, self.wake.woken()).await.unwrap_or_default();
+    }
+
+    /// Takes or drops the lock that tells writers that a gateway is awake.
+    async fn follow_rhythm(&mut self, next: &Next) -> Result<(), LogError> {
+        match next {
+            Next::Rest(_) | Next::Doze(_) | Next::Sleep => {}
+            Next::Rise => {
+                let lock = super::rhythm::TAKE_LOCK;
+                let row =
+                    within(STEP_LIMIT, "taking the lock", self.client.query_one(lock, &[])).await?;
+                let is_ours = row.try_get(0).map_err(|error| failed("taking the lock", &error))?;
+                let peers: i64 =
+                    row.try_get(1).map_err(|error| failed("taking the lock", &error))?;
+                self.rhythm.has_risen(is_ours, peers > 1);
+            }
+            Next::Settle => {
+                let drop = super::rhythm::DROP_LOCK;
+                let step = self.client.query(drop, &[]);
+                let rows = within(STEP_LIMIT, "dropping the lock", step).await?;
+                let barrier = rows
+                    .first()
+                    .map(|row| row.try_get::<_, super::types::Xid8>(0))
+                    .transpose()
+                    .map_err(|error| failed("dropping the lock", &error))?;
+                self.rhythm.has_settled(barrier.map_or(u64::MAX, |xid| xid.0));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LogReader for Reader {
+    async fn begin(&mut self) -> Result<Head, LogError> {
+        let doing = "reading the log";
+        // Three requests in one round trip.
+        let steps = async {
+            futures::try_join!(
+                self.client.batch_execute(BEGIN),
+                self.client.query_one(&self.head, &[]),
+                self.statements.relations(&self.client, &self.base),
+            )
+        };
+        let ((), head, relations) = within(STEP_LIMIT, doing, steps).await?;
+        let (snapshot, tick) =
+            parse_head(&head, self.history).map_err(|error| failed(doing, &error))?;
+        let snapshot: Snapshot = snapshot.parse().map_err(|error| LogError {
+            message: format!("{doing}: {error}"),
+            is_transient: false,
+        })?;
+        let catalog = self.look(&relations).await?;
+        let has_rows = !relations.is_empty();
+        let rows = if has_rows {
+            let step = self.statements.rows(&self.client, &self.base);
+            let stream = within(ROWS_LIMIT, doing, step).await?;
+            Some((Box::pin(stream), Decoder::new(&relations, &self.catalog)))
+        } else {
+            None
+        };
+        self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows });
+        let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
+        if let Some(tick) = &tick {
+            self.newest_tick = tick.id;
+        }
+        Ok(Head { snapshot, tick, catalog })
+    }
+
+    async fn rows(&mut self) -> Result<Option<Vec<LogRow>>, LogError> {
+        let Some(reading) = &mut self.reading else { return Ok(None) };
+        if let Some((stream, decoder)) = &mut reading.rows {
+            let step = decoder.some(stream);
+            let rows = tokio::time::timeout(ROWS_LIMIT, step).await.map_err(|_| LogError {
+                message: "reading the log: no more rows came".to_owned(),
+                is_transient: true,
+            })??;
+            if rows.is_some() {
+                return Ok(rows);
+            }
+        }
+        if let Some(reading) = self.reading.take() {
+            self.end(reading).await?;
+        }
+        Ok(None)
+    }
+
+    async fn wait(&mut self, longest: Duration) -> Result<(), LogError> {
+        let next = self.rhythm.next();
+        self.follow_rhythm(&next).await?;
+        match next {
+            Next::Rise | Next::Settle => {}
+            Next::Rest(pause) => tokio::time::sleep(pause.min(longest)).await,
+            Next::Doze(pause) => self.doze(pause.min(longest)).await,
+            Next::Sleep => self.doze(longest).await,
+        }
+        if self.rhythm.quiet() >= BEAT_EVERY {
+            let beat = self.client.batch_execute("select pgfeed.beat()");
+            within(STEP_LIMIT, "writing a beat", beat).await?;
+        }
+        Ok(())
+    }
+}
+
+fn parse_head(
+    row: &tokio_postgres::Row,
+    history: u64,
+) -> Result<(String, Option<Tick>), tokio_postgres::Error> {
+    let id: Option<i64> = row.try_get(1)?;
+    let tag: Option<i32> = row.try_get(2)?;
+    let text: Option<String> = row.try_get(3)?;
+    let tick = id.zip(tag).zip(text).and_then(|((id, tag), text)| {
+        Some(Tick { history, id, tag, snapshot: text.parse().ok()? })
+    });
+    Ok((row.try_get(0)?, tick))
+}

@@ -1,0 +1,133 @@
+//! When the reader reads: asleep until a NOTIFY, or awake on its own rhythm.
+//!
+//! A commit that notifies takes one lock for the whole cluster and holds it while it is flushed,
+//! so under load a NOTIFY at each commit costs the writers nine tenths of their speed (DESIGN
+//! §4). While there is traffic a gateway is therefore awake: it holds an advisory lock, which
+//! tells the triggers to stay silent, and reads on its own. Before it sleeps it drops the lock
+//! and reads on until every transaction that may have seen the lock has ended.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::change::Snapshot;
+
+/// Takes the lock if nobody has it; tells whether it is ours and how many gateways there are.
+pub(super) const TAKE_LOCK: &str = "
+    select pg_catalog.pg_try_advisory_lock(1128678482, 1),
+           (select count(*) from pg_catalog.pg_locks
+             where locktype = 'advisory' and classid = 1128678482 and objid = 4
+               and database = (select oid from pg_catalog.pg_database
+                                where datname = pg_catalog.current_database()))";
+
+/// Drops the lock, then draws a transaction number: who saw the lock has a lower one.
+pub(super) const DROP_LOCK: &str = "
+    select pg_catalog.pg_current_xact_id()
+      from (select pg_catalog.pg_advisory_unlock(1128678482, 1) offset 0) dropped";
+
+/// Tells other gateways that this one is here; held as long as the connection lives.
+pub(super) const PRESENT: &str = "select pg_catalog.pg_advisory_lock_shared(1128678482, 4)";
+
+/// Reads with rows this close together are traffic.
+const TRAFFIC: Duration = Duration::from_millis(40);
+
+/// So many in a row make the gateway rise.
+const RISE_AFTER: u32 = 4;
+
+/// It settles when nothing came for this long.
+const SETTLE_AFTER: Duration = Duration::from_millis(60);
+
+/// The pause between reads while awake: at 500 reads a second a read's own cost is some percent
+/// of a core, and a change waits 1 ms for it on average.
+const PACE: Duration = Duration::from_millis(2);
+
+/// What to do before the next read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Take the lock and read.
+    Rise,
+    /// Read again after a pause.
+    Rest(Duration),
+    /// Read again after a pause, or at a wake.
+    Doze(Duration),
+    /// Drop the lock and read.
+    Settle,
+    /// Wait for a wake.
+    Sleep,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Asleep,
+    Awake {
+        holds_lock: bool,
+    },
+    /// The lock is dropped; transactions up to the barrier may have seen it.
+    Settling {
+        since: Instant,
+        barrier: u64,
+    },
+}
+
+/// The reader's rhythm.
+#[derive(Debug)]
+pub(super) struct Rhythm {
+    state: State,
+    last_rows: Instant,
+    close_reads: u32,
+    has_peers: bool,
+}
+
+impl Rhythm {
+    pub(super) fn new() -> Self {
+        let last_rows = Instant::now();
+        Self { state: State::Asleep, last_rows, close_reads: 0, has_peers: false }
+    }
+
+    /// A read is done.
+    pub(super) fn has_read(&mut self, has_rows: bool, snapshot: &Snapshot) {
+        if has_rows {
+            let is_close = self.last_rows.elapsed() < TRAFFIC;
+            self.close_reads = if is_close { self.close_reads + 1 } else { 0 };
+            self.last_rows = Instant::now();
+        }
+        if let State::Settling { barrier, .. } = self.state
+            && snapshot.xmin() > barrier
+        {
+            self.state = State::Asleep;
+        }
+    }
+
+    /// Whether other gateways depend on us to be woken.
+    pub(super) fn must_tell_others(&self) -> bool {
+        self.has_peers && !matches!(self.state, State::Asleep | State::Awake { holds_lock: false })
+    }
+
+    /// What to do before the next read.
+    pub(super) fn next(&self) -> Next {
+        match self.state {
+            State::Asleep | State::Settling { .. } if self.close_reads >= RISE_AFTER => Next::Rise,
+            State::Asleep => Next::Sleep,
+            State::Awake { .. } if self.last_rows.elapsed() >= SETTLE_AFTER => Next::Settle,
+            State::Awake { .. } => Next::Rest(PACE),
+            // A transaction that stays open is looked for ever less often: its change waits at
+            // most a quarter of the time that it was open.
+            State::Settling { since, .. } => Next::Doze((since.elapsed() / 4).max(PACE)),
+        }
+    }
+
+    pub(super) fn has_risen(&mut self, holds_lock: bool, has_peers: bool) {
+        self.state = State::Awake { holds_lock };
+        self.has_peers = has_peers;
+    }
+
+    pub(super) fn has_settled(&mut self, barrier: u64) {
+        self.close_reads = 0;
+        self.state = State::Settling { since: Instant::now(), barrier };
+    }
+
+    /// How long no row has come.
+    pub(super) fn quiet(&self) -> Duration {
+        self.last_rows.elapsed()
+    }
+}

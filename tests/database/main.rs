@@ -1,0 +1,15 @@
+//! The database side of the feed, against a real PostgreSQL: what triggers log, what writers pay and
+//! may never notice, positions, installation. `PGFEED_PG_BIN` names the server's folder of programs.
+
+mod support;
+
+mod capture;
+mod install;
+mod nested;
+mod parts;
+mod safety;
+mod schema;
+mod status;
+mod ticks;
+mod wake;
+mod watch;

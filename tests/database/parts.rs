@@ -1,0 +1,92 @@
+//! Partitions and children are told under the table that was watched.
+
+use super::support::Database;
+
+const SEEN: &str = "select op::text || ' ' || watch || ' ' || rel::regclass || ' ' || \
+                      coalesce(coalesce(new, old)->>'id', '') from pgfeed.log order by id";
+
+const PARTITIONED: &str = "
+    create table ev (id integer, k integer, v integer, primary key (id, k)) partition by list (k);
+    create table ev_1 partition of ev for values in (1);
+    create table ev_2 partition of ev for values in (2);
+    select pgfeed.watch('ev');";
+
+#[tokio::test]
+async fn partitions_are_captured_however_they_are_written() {
+    let (_database, session) = Database::with_feed().await;
+    session.run(PARTITIONED).await;
+    session.run("insert into ev values (1, 1, 0); insert into ev_1 values (2, 1, 0)").await;
+    session.run("create table ev_3 partition of ev for values in (3); insert into ev_3 values (3, 3, 0)").await;
+    session.run("create table ev_4 (id integer not null, k integer not null, v integer, primary key (id, k))").await;
+    session.run("alter table ev attach partition ev_4 for values in (4); insert into ev_4 values (4, 4, 0)").await;
+    session.run("update ev set k = 2 where id = 1; delete from ev_2").await;
+    assert_eq!(
+        session.rows(SEEN).await,
+        [
+            "I 1 ev_1 1",
+            "I 1 ev_1 2",
+            "I 1 ev_3 3",
+            "I 1 ev_4 4",
+            "D 1 ev_1 1",
+            "I 1 ev_2 1",
+            "D 1 ev_2 1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn triggers_of_partitions_fire_for_replicated_writes() {
+    let (database, session) = Database::with_feed().await;
+    session.run(PARTITIONED).await;
+    session.run("create table ev_3 partition of ev for values in (3)").await;
+    let admin = database.session_of("postgres").await;
+    admin.run("set session_replication_role = replica; insert into ev_1 values (1, 1, 0)").await;
+    admin.run("insert into ev values (3, 3, 0)").await;
+    assert_eq!(session.rows(SEEN).await, ["I 1 ev_1 1", "I 1 ev_3 3"]);
+}
+
+#[tokio::test]
+async fn truncate_of_the_whole_clears_and_of_a_part_leaves_a_gap_mark() {
+    let (_database, session) = Database::with_feed().await;
+    session.run(PARTITIONED).await;
+    session.run("truncate ev").await;
+    assert_eq!(session.rows(SEEN).await, ["T 1 ev "]);
+    session.forget().await;
+    session.run("truncate ev_1").await;
+    assert_eq!(session.rows(SEEN).await, ["G 1 ev_1 "]);
+    session.forget().await;
+    session.run("begin; truncate ev; insert into ev values (1, 1, 1); truncate ev_1; commit").await;
+    assert_eq!(session.rows(SEEN).await, ["T 1 ev ", "I 1 ev_1 1", "G 1 ev_1 "]);
+}
+
+#[tokio::test]
+async fn children_are_told_under_their_parent() {
+    let (_database, session) = Database::with_feed().await;
+    session
+        .run(
+            "create table par (id integer primary key, v integer); \
+             create table kid (extra text) inherits (par); select pgfeed.watch('par'); \
+             insert into kid values (1, 1, 'e'); insert into par values (2, 2); \
+             update par set v = v + 1; truncate kid",
+        )
+        .await;
+    assert_eq!(
+        session.rows(SEEN).await,
+        ["I 1 kid 1", "I 1 par 2", "U 1 par 2", "U 1 kid 1", "G 1 kid "]
+    );
+    session.forget().await;
+    session.run("insert into kid values (1, 1, 'e'); truncate only par").await;
+    let seen = session.rows(SEEN).await;
+    assert_eq!(seen, ["I 1 kid 1", "G 1 par "], "rows of the child are still there");
+}
+
+#[tokio::test]
+async fn a_row_is_never_told_twice_through_parent_and_part() {
+    let (_database, session) = Database::with_feed().await;
+    session.run(PARTITIONED).await;
+    let refused = session.refused("select pgfeed.watch('ev_1')").await;
+    assert!(refused.contains("pgfeed.unwatch('public.ev')"), "{refused}");
+    session.run("select pgfeed.unwatch('ev'); select pgfeed.watch('ev_1')").await;
+    let refused = session.refused("select pgfeed.watch('ev')").await;
+    assert!(refused.contains("pgfeed.unwatch('public.ev_1')"), "{refused}");
+}

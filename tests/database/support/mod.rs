@@ -1,0 +1,18 @@
+//! A throwaway cluster for this test binary, and a database for each test.
+
+mod cluster;
+mod session;
+
+pub use cluster::{Database, database};
+pub use session::Session;
+
+/// An error as a person sees it: message and hint, down the chain.
+pub fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

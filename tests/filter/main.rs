@@ -1,0 +1,36 @@
+//! The gateway's filters against PostgreSQL's own WHERE: random tables, rows and filters.
+//!
+//! `PGFEED_FILTER_COMPARISONS` says how many comparisons are made (100,000 if it is not set),
+//! `PGFEED_FILTER_SEED` from which seed. A failure prints the seed, the filter and the row.
+
+mod against;
+mod model;
+mod random;
+mod types;
+
+use against::{Against, Tally};
+use pgfeed::source::cluster::{Cluster, Options};
+use random::Random;
+
+#[tokio::test]
+async fn filters_answer_as_where_does() {
+    let wanted = setting("PGFEED_FILTER_COMPARISONS").unwrap_or(100_000);
+    let seed = setting("PGFEED_FILTER_SEED").unwrap_or(20_261_121);
+    let cluster = Cluster::start(Options::from_env()).await.expect("a server");
+    let mut against = Against::connect(&cluster).await;
+    let mut tally = Tally::default();
+    let mut round = 0;
+    while tally.comparisons < wanted {
+        round += 1;
+        let mut random = Random::new(seed + round);
+        against.round(&mut random, &mut tally, seed + round).await;
+    }
+    cluster.destroy().await.expect("the server ends");
+    println!("{tally:?}");
+    tally.check();
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no settings file")]
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}

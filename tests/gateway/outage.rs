@@ -1,0 +1,217 @@
+//! The database goes away in every way it can; the feed comes back by itself with nothing lost.
+
+use std::process::Stdio;
+
+use pgfeed::source::cluster::StopMode;
+use serde_json::Value;
+use tokio::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    client::Client,
+    database::Database,
+    gateway::{Gateway, Settings},
+    proxy::Proxy,
+    wait::{PATIENCE, eventually},
+};
+
+/// What a lost connection may take to be noticed and mended.
+const MENDED_MAX: Duration = Duration::from_secs(40);
+
+async fn insert(database: &Database, id: u64) {
+    database.run(&format!("insert into notes (id) values ({id})")).await;
+}
+
+fn keys(client: &Client) -> Vec<u64> {
+    let ids = client.changes("notes").into_iter().map(|it| it.key["id"].as_u64());
+    ids.map(|id| id.expect("a key")).collect()
+}
+
+/// Reads on one connection, which must hold, until all these changes have come.
+async fn applied_in_time(client: &mut Client, count: usize) {
+    let deadline = Instant::now() + MENDED_MAX;
+    while client.sub("notes").applied.len() < count {
+        assert!(Instant::now() < deadline, "{} of {count} changes", client.changes("notes").len());
+        client.next_within(MENDED_MAX).await;
+    }
+}
+
+async fn is_ready(gateway: &Gateway) -> bool {
+    gateway.get("/readyz").await.is_some_and(|it| it.status == 200)
+}
+
+#[tokio::test]
+async fn killed_database_sessions_are_made_anew_without_the_clients_noticing() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    for round in 0..10 {
+        insert(&database, round * 2).await;
+        assert!(database.kill_sessions().await >= 1, "the gateway has sessions");
+        insert(&database, round * 2 + 1).await;
+        // Only now and then is there time to mend before the next blow.
+        if round % 3 == 0 {
+            applied_in_time(&mut client, usize::try_from(round).expect("is small") * 2 + 2).await;
+        }
+    }
+    applied_in_time(&mut client, 20).await;
+    assert_eq!(keys(&client), (0..20).collect::<Vec<_>>());
+    assert!(client.sub("notes").resyncs.is_empty());
+}
+
+async fn a_restart_loses_nothing(mode: StopMode) {
+    let mut database = Database::durable().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    for round in 0..3 {
+        insert(&database, round * 2).await;
+        database.restart(mode).await;
+        insert(&database, round * 2 + 1).await;
+    }
+    applied_in_time(&mut client, 6).await;
+    assert_eq!(keys(&client), (0..6).collect::<Vec<_>>());
+    assert!(client.sub("notes").resyncs.is_empty(), "{:?}", client.sub("notes").resyncs);
+}
+
+#[tokio::test]
+async fn a_restarted_database_loses_nothing() {
+    a_restart_loses_nothing(StopMode::Fast).await;
+}
+
+#[tokio::test]
+async fn a_crashed_database_loses_nothing() {
+    a_restart_loses_nothing(StopMode::Immediate).await;
+}
+
+#[tokio::test]
+async fn a_black_hole_on_the_way_to_the_database_is_noticed_said_and_mended() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
+    let settings = Settings::for_url(&database.url_through(proxy.address().port()));
+    let settings =
+        settings.with("SERVER__HEARTBEAT_MS", "200").with("SERVER__READY_LAG_MAX_MS", "2000");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    insert(&database, 1).await;
+    applied_in_time(&mut client, 1).await;
+    proxy.stall();
+    insert(&database, 2).await;
+    let lagging = async |client: &mut Client| {
+        let beat = client.expect("heartbeat").await;
+        beat["lag_ms"].as_u64().is_some_and(|lag| lag >= 1000)
+    };
+    eventually(PATIENCE, "a heartbeat that admits the lag", async || lagging(&mut client).await)
+        .await;
+    eventually(PATIENCE, "/readyz to say no", async || !is_ready(&gateway).await).await;
+    let answer = gateway.get("/readyz").await.expect("an answer");
+    assert_eq!(answer.status, 503);
+    let reason: Value = serde_json::from_str(&answer.body).expect("the reason is JSON");
+    assert!(reason.is_object(), "{reason}");
+    assert_eq!(gateway.get("/healthz").await.expect("an answer").status, 200);
+    proxy.restore();
+    applied_in_time(&mut client, 2).await;
+    eventually(PATIENCE, "/readyz to say yes", async || is_ready(&gateway).await).await;
+    assert_eq!(keys(&client), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_wire_to_the_database_that_is_reset_again_and_again_loses_nothing() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
+    let gateway = Settings::for_url(&database.url_through(proxy.address().port())).start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    for id in 0..20 {
+        match id % 4 {
+            0 => proxy.reset(),
+            1 => proxy.cut(),
+            2 => proxy.cut_after(1500),
+            _ => proxy.restore(),
+        }
+        insert(&database, id).await;
+    }
+    proxy.restore();
+    applied_in_time(&mut client, 20).await;
+    assert_eq!(keys(&client), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_slow_way_to_the_database_only_delays() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
+    let gateway = Settings::for_url(&database.url_through(proxy.address().port())).start().await;
+    gateway.ready().await;
+    proxy.delay(Duration::from_millis(100));
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    for id in 0..10 {
+        insert(&database, id).await;
+    }
+    applied_in_time(&mut client, 10).await;
+    assert_eq!(keys(&client), (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn database_processes_that_stand_still_are_noticed_and_the_feed_goes_on() {
+    let database = Database::durable().await;
+    let settings = Settings::for_database(&database).with("SERVER__READY_LAG_MAX_MS", "2000");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    let sessions = "select string_agg(pid::text, ' ') from pg_stat_activity \
+                    where datname = current_database() and pid <> pg_backend_pid()";
+    let pids = database.value(sessions).await;
+    signal("STOP", &pids).await;
+    insert(&database, 1).await;
+    eventually(PATIENCE, "/readyz to say no, or new sessions to serve", async || {
+        !is_ready(&gateway).await || database.value(sessions).await != pids
+    })
+    .await;
+    // The feed may have gone on over new sessions already; where it could not, it does now.
+    signal("CONT", &pids).await;
+    applied_in_time(&mut client, 1).await;
+    eventually(PATIENCE, "/readyz to say yes", async || is_ready(&gateway).await).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_stands_still_holds_up_no_writer_and_loses_nothing() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    gateway.signal("STOP").await;
+    let writer = database.connect().await;
+    let started = Instant::now();
+    let mut id = 0_u64;
+    while started.elapsed() < Duration::from_secs(5) {
+        let before = Instant::now();
+        let sql = format!("insert into notes (id) values ({id})");
+        writer.batch_execute(&sql).await.expect("the writer succeeds");
+        assert!(before.elapsed() < Duration::from_secs(2), "a write took {:?}", before.elapsed());
+        id += 1;
+    }
+    gateway.signal("CONT").await;
+    applied_in_time(&mut client, usize::try_from(id).expect("is small")).await;
+    assert_eq!(keys(&client), (0..id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_gateway_started_before_its_database_serves_when_that_is_up() {
+    let mut database = Database::durable().await;
+    database.server().stop(StopMode::Fast).await.expect("the server stops");
+    let gateway = Settings::for_database(&database).start().await;
+    assert!(!is_ready(&gateway).await);
+    database.server().start_again().await.expect("the server starts");
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    insert(&database, 1).await;
+    applied_in_time(&mut client, 1).await;
+}
+
+async fn signal(name: &str, pids: &str) {
+    let mut command = Command::new("kill");
+    command.args(["-s", name]).args(pids.split(' ')).stderr(Stdio::null());
+    // A process that has ended meanwhile needs no signal.
+    command.status().await.expect("`kill` runs");
+}
