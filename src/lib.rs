@@ -3,6 +3,7 @@
 //! The rooms, in the order in which to read them; each imports only from rooms below it
 //! (ARCHITECTURE.md has the picture, `tests/tidy.rs` holds the rule).
 
+pub mod app;
 pub mod auth;
 pub mod change;
 pub mod feed;

@@ -1,2 +1,88 @@
-//! The pgfeed program.
-fn main() {}
+//! The program: reads the command line and the settings, runs the command, ends with a code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use pgfeed::{
+    app::{
+        build,
+        cli::{Cli, Command},
+        database, dev, serve, tail,
+    },
+    settings::Settings,
+    telemetry,
+};
+
+// glibc's allocator kept 480 MB after 10,000 clients had left.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The settings are wrong (`EX_CONFIG` of sysexits.h).
+const EX_CONFIG: u8 = 78;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let loaded = match Settings::load(cli.config.as_deref(), std::env::vars()) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error.into(), EX_CONFIG),
+    };
+    let settings = loaded.settings;
+    if let Err(error) = telemetry::start(&settings.telemetry.level, settings.telemetry.format) {
+        return fail(&error.into(), EX_CONFIG);
+    }
+    for warning in loaded.warnings {
+        tracing::warn!(warning, "A setting was taken with a remark.");
+    }
+    match Box::pin(run(cli.command, settings)).await {
+        Ok(code) => code,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dev => dev::run(settings).await?,
+        Command::Config => print(&settings.to_toml_redacted()),
+        Command::Serve => {
+            let target = build::target(&settings)?;
+            serve::run(settings, target, greet).await?;
+        }
+        Command::Install { grant_to } => {
+            database::install(&build::target(&settings)?, grant_to.as_deref()).await?;
+        }
+        Command::Watch { tables } => database::watch(&build::target(&settings)?, &tables).await?,
+        Command::Unwatch { tables } => {
+            database::unwatch(&build::target(&settings)?, &tables).await?;
+        }
+        Command::Status => {
+            let is_well = database::status(&build::target(&settings)?).await?;
+            return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
+        Command::Tail { tables } => {
+            let target = build::target(&settings)?;
+            tail::run(&settings, target, tables).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn greet(address: std::net::SocketAddr, is_reached: bool) {
+    println!("pgfeed is ready on http://{address}/");
+    if !is_reached {
+        println!("The database is not reached yet; clients are refused until it is.");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn print(text: &str) {
+    print!("{text}");
+}
+
+/// Tells an error with its causes, once.
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("pgfeed: {error:#}");
+    ExitCode::from(code)
+}

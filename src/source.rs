@@ -1,6 +1,7 @@
 //! PostgreSQL: reads the log, hears NOTIFY, installs the schema. Knows no client.
 
-pub mod catalog;
+pub mod admin;
+mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;
@@ -13,6 +14,7 @@ mod rows;
 mod types;
 pub mod wake;
 
+pub use admin::Admin;
 pub use connect::Target;
 pub use listener::Listener;
 pub use log::PgLog;

@@ -15,7 +15,7 @@ use crate::{
         Body, Chunk, CursorMark, Grant, LogError, LogRow, Notice, Topic,
         cut::{Cut, Cutter},
         encode::Addressee,
-        filter::CompiledFilter,
+        filter::{CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
         log::Found,
         route::messages_of,
@@ -45,8 +45,11 @@ pub enum Start {
 }
 
 /// Reads a client's filter for a table, over columns that the reader may see in every row.
-pub fn filter(_text: &str, _table: &Table, _grant: &Grant) -> Result<CompiledFilter, Refusal> {
-    Err(Refusal::new(Code::BadFilter, "filters are not served by this version"))
+pub fn filter(text: &str, table: &Table, grant: &Grant) -> Result<CompiledFilter, Refusal> {
+    let may_see = |name: &str| table.column(name).is_some_and(|it| grant.is_filterable(it));
+    Filter::parse(text)
+        .and_then(|filter| filter.compile(table, &may_see))
+        .map_err(|error| Refusal::new(Code::BadFilter, error.to_string()))
 }
 
 /// Joins from now, if the feed stands between transactions; tells the client.

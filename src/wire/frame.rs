@@ -16,6 +16,8 @@ pub enum Encoding {
     EventStream,
     /// JSON text alone, for a long poll.
     Json,
+    /// One line a message, for a terminal.
+    Lines,
 }
 
 /// Messages in order, each encoded at most once for every kind of transport.
@@ -69,6 +71,10 @@ impl Frames {
     pub fn all(&self, encoding: Encoding) -> Bytes {
         match encoding {
             Encoding::WebSocket | Encoding::EventStream => self.joined(encoding).bytes.clone(),
+            Encoding::Lines => {
+                let line = |it: &Message| [&it.json, &b"\n"[..]].concat();
+                self.messages.iter().flat_map(line).collect::<Vec<u8>>().into()
+            }
             Encoding::Json => match &*self.messages {
                 [message] => message.json.clone(),
                 messages => {
@@ -83,6 +89,9 @@ impl Frames {
     pub fn one_of(&self, place: usize, encoding: Encoding) -> Bytes {
         if encoding == Encoding::Json {
             return self.messages[place].json.clone();
+        }
+        if encoding == Encoding::Lines {
+            return [&self.messages[place].json, &b"\n"[..]].concat().into();
         }
         let joined = self.joined(encoding);
         let start = place.checked_sub(1).map_or(0, |before| joined.ends[before]);

@@ -1,0 +1,9 @@
+//! Builds everything once, runs it, and ends it.
+
+pub mod access;
+pub mod build;
+pub mod cli;
+pub mod database;
+pub mod dev;
+pub mod serve;
+pub mod tail;

@@ -1,0 +1,142 @@
+//! From settings to parts.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{
+        address::Proxies,
+        origin::Origins,
+        token::{self, AuthKeys, Verifier},
+    },
+    feed::{Hub, Relay, relay::Rhythm},
+    http::{Door, door::Rules},
+    session::{Access, Context, Limits},
+    settings::{Settings, sections::KeySource},
+    source::{Listener, PgLog, Target, Wake, log::SESSION},
+    tasks,
+};
+
+/// The running parts from the database to the hub.
+pub struct Feed {
+    /// What sessions share.
+    pub context: Arc<Context>,
+    end: CancellationToken,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Feed {
+    /// Connects the parts and starts them.
+    pub fn start(settings: &Settings, target: Target, access: Arc<dyn Access>) -> Self {
+        let tail_bytes_max = usize::try_from(settings.log.tail_bytes_max.0).unwrap_or(usize::MAX);
+        let hub = Hub::new(tail_bytes_max);
+        let wake = Arc::new(Wake::default());
+        let pool = target.pool(settings.database.pool_size, SESSION);
+        let log = Arc::new(PgLog::new(target.clone(), pool, Arc::clone(&wake)));
+        let (undurable_tx, undurable_rx) = mpsc::channel(1_024);
+        let undurable = super::access::undurable(settings, &hub);
+        let listener = Listener::new(target, wake, undurable, undurable_tx);
+        let poll = std::time::Duration::from_millis(settings.database.poll_ms);
+        let relay = Relay::new(Arc::clone(&log), Arc::clone(&hub), Rhythm { poll }, undurable_rx);
+        let end = CancellationToken::new();
+        let mut running = hub.run_shards(settings.server.heartbeat_ms);
+        running.push(tasks::spawn("listener", listener.run(end.clone())));
+        running.push(tasks::spawn("relay", relay.run(end.clone())));
+        let context = Arc::new(Context {
+            hub,
+            history: log,
+            access,
+            limits: limits(settings),
+            heartbeat_ms: settings.server.heartbeat_ms,
+            drain: CancellationToken::new(),
+        });
+        Self { context, end, running }
+    }
+
+    /// Waits until the log has been read for the first time.
+    pub async fn reached(&self) {
+        let mut heads = self.context.hub.heads();
+        while self.context.hub.lag_ms().is_none() {
+            let change =
+                tokio::time::timeout(std::time::Duration::from_millis(20), heads.changed());
+            // The first read may bring no chunk: look again.
+            change.await.map_or(Ok(()), |changed| changed).unwrap_or_default();
+        }
+    }
+
+    /// Ends the parts and waits for them.
+    pub async fn stop(self) {
+        self.end.cancel();
+        self.context.hub.close();
+        for task in self.running {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "A part did not end well.");
+            }
+        }
+    }
+}
+
+/// The database that the settings lead to.
+pub fn target(settings: &Settings) -> anyhow::Result<Target> {
+    let environment: std::collections::HashMap<String, String> = std::env::vars().collect();
+    let lookup = |name: &str| environment.get(name).cloned();
+    let target = Target::parse(settings.database.url.expose(), &lookup)
+        .context("database.url cannot be used")?;
+    for warning in target.warnings() {
+        tracing::warn!(warning, "The connection string was taken with a remark.");
+    }
+    Ok(target)
+}
+
+/// Who may come in, by the settings.
+pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
+    let auth = &settings.auth;
+    let keys = match auth.key_source() {
+        None => AuthKeys::None,
+        Some(KeySource::Secret(secret)) => AuthKeys::Secret(secret.expose().as_bytes().to_vec()),
+        Some(KeySource::PublicKeyFile(path)) => {
+            let pem = std::fs::read_to_string(&path)
+                .with_context(|| format!("auth.jwt_public_key_file: {}", path.display()))?;
+            AuthKeys::PublicKey(pem)
+        }
+        Some(KeySource::JwksFile(path)) => AuthKeys::JwksFile(path),
+        Some(KeySource::JwksUrl(url)) => AuthKeys::JwksUrl(url),
+    };
+    let verifier = Verifier::new(token::Settings {
+        keys,
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        role_claim: auth.role_claim.clone(),
+        leeway_seconds: 0,
+    })
+    .context("auth: no verifier of tokens can be made")?;
+    let server = &settings.server;
+    let origins = Origins::new(server.allowed_origins.iter().map(String::as_str))
+        .context("server.allowed_origins")?;
+    let proxies: Vec<String> = server.trusted_proxies.iter().map(ToString::to_string).collect();
+    let proxies =
+        Proxies::new(proxies.iter().map(String::as_str)).context("server.trusted_proxies")?;
+    let limits = &settings.limits;
+    Ok(Door::new(Rules {
+        origins,
+        proxies,
+        verifier,
+        connections_max: limits.connections_max,
+        per_address_max: limits.connections_per_ip_max,
+        per_subject_max: limits.connections_per_subject_max,
+    }))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    Limits {
+        subscriptions_max: limits.subscriptions_per_connection_max,
+        message_bytes_max: limits.message_bytes_max,
+        messages_per_second_max: limits.messages_per_second_max,
+        client_errors_max: limits.client_errors_max,
+        queue_bytes_max: limits.queue_bytes_max,
+    }
+}

@@ -1,0 +1,64 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Turns changes in PostgreSQL tables into live updates in browsers, exactly.
+#[derive(Debug, Parser)]
+#[command(name = "pgfeed", version, about, after_help = AFTER)]
+pub struct Cli {
+    /// Settings in TOML. Every key is also a variable: PGFEED__SECTION__KEY.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "\
+Try it without a database:
+  pgfeed dev
+
+On your own database:
+  export DATABASE_URL=postgres://owner@localhost/app
+  pgfeed install                 put the feed into the database (no superuser needed)
+  pgfeed watch courses           put a table on the feed
+  PGFEED__ACCESS__DEFAULT=anyone pgfeed serve";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the feed to clients.
+    Serve,
+    /// Start a throwaway PostgreSQL with sample tables, and serve it. Ctrl-C removes it again.
+    Dev,
+    /// Put the feed into the database; safe to repeat.
+    Install {
+        /// Give this role what `serve` needs, and no more.
+        #[arg(long, value_name = "ROLE")]
+        grant_to: Option<String>,
+    },
+    /// Put tables on the feed.
+    Watch {
+        /// Tables: `courses`, or `schema.courses`.
+        #[arg(required = true, value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+    /// Take tables off the feed.
+    Unwatch {
+        /// Tables: `courses`, or `schema.courses`.
+        #[arg(required = true, value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+    /// Tell how the feed in the database is, and what mends what is wrong.
+    Status,
+    /// Print changes as JSON lines until Ctrl-C.
+    Tail {
+        /// Tables; all that are watched where none is named.
+        #[arg(value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+    /// Print the settings in force, secrets left out.
+    Config,
+}
