@@ -1,6 +1,7 @@
 import { createContext, use, useMemo, useState } from 'react'
 import type { ReactNode } from 'react'
 import { createClient } from 'pgfeed'
+import type { Client } from 'pgfeed'
 import { PgfeedProvider } from 'pgfeed/react'
 import { call, signIn } from './api.js'
 import type { Person } from './api.js'
@@ -27,18 +28,23 @@ export function SessionProvider({
   readonly person: Person
   readonly children: ReactNode
 }): ReactNode {
-  const [client] = useState(() => createClient({ getToken: () => signIn(person.id) }))
-  const session = useMemo<Session>(() => {
-    const act: Act = async (method, path, body) => {
-      await call(method, path, body, await signIn(person.id))
-    }
-    return { person, act }
-  }, [person])
+  const [{ client, act }] = useState(() => begin(person))
+  const session = useMemo<Session>(() => ({ person, act }), [person, act])
   return (
     <SessionContext value={session}>
       <PgfeedProvider client={client}>{children}</PgfeedProvider>
     </SessionContext>
   )
+}
+
+/** Reads go over the feed and writes through the API, both with the newest token. */
+function begin(person: Person): { readonly client: Client; readonly act: Act } {
+  let token = ''
+  const getToken = async (): Promise<string> => (token = await signIn(person.id))
+  const act: Act = async (method, path, body) => {
+    await call(method, path, body, token || (await getToken()))
+  }
+  return { client: createClient({ getToken }), act }
 }
 
 export function useSession(): Session {

@@ -52,7 +52,7 @@ function Figure({ name, value }: { readonly name: string; readonly value: ReactN
 function useChangesBySecond(): readonly number[] {
   const [counts, setCounts] = useState<readonly number[]>(() => Array<number>(SECONDS).fill(0))
   useTableChanges(['courses', 'registrations'], () => {
-    setCounts((before) => before.with(-1, (before.at(-1) ?? 0) + 1))
+    setCounts((before) => [...before.slice(0, -1), (before.at(-1) ?? 0) + 1])
   })
   useEffect(() => {
     const timer = setInterval(() => {

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
-import type { ReactNode } from 'react'
-import { useTableChanges } from 'pgfeed/react'
+import type { ReactNode, RefObject } from 'react'
+import { useTable, useTableChanges } from 'pgfeed/react'
 import type { TableEvent } from 'pgfeed'
 import type { Course } from '../tables.js'
 
@@ -36,7 +36,7 @@ export function CourseToasts(): ReactNode {
     }, STAYS_MS)
     timers.current.add(timer)
   }, [])
-  const titles = useRef(new Map<number, string>())
+  const titles = useTitles()
   useTableChanges(['courses'], (event) => {
     const toast = describe(event, titles.current)
     if (toast) show(...toast)
@@ -52,12 +52,23 @@ export function CourseToasts(): ReactNode {
   )
 }
 
-function describe(event: TableEvent<Course>, titles: Map<number, string>): [Tone, string] | null {
+/** The title of each course that was ever on this page: one that leaves comes as its key alone. */
+function useTitles(): RefObject<Map<number, string>> {
+  const titles = useRef(new Map<number, string>())
+  const { rows } = useTable('courses', { orderBy: 'title' })
+  useEffect(() => {
+    for (const { id, title } of rows) titles.current.set(id, title)
+  }, [rows])
+  return titles
+}
+
+function describe(
+  event: TableEvent<Course>,
+  titles: ReadonlyMap<number, string>,
+): [Tone, string] | null {
   if (event.type === 'resync') return ['news', 'Courses were read anew.']
   const { key, data } = event
-  // A course that leaves because it is a draft again comes as its key alone.
   const title = data?.title ?? titles.get(key.id ?? 0) ?? 'a course'
-  if (data) titles.set(data.id, data.title)
   switch (event.effect) {
     case 'enter':
       return ['good', `New course available: ${title}`]
