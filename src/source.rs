@@ -1,7 +1,7 @@
 //! PostgreSQL: reads the log, hears NOTIFY, installs the schema. Knows no client.
 
 pub mod admin;
-mod catalog;
+pub mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;

@@ -1,11 +1,14 @@
--- grants.sql: nobody but the owner and the gateways gets at the log, and writers need no right at all.
+-- grants.sql: nobody but the owner and the gateways gets at the log, and writers need no right at
+-- all.
 revoke all on schema pgfeed from public;
 revoke all on all tables in schema pgfeed from public;
 revoke all on all functions in schema pgfeed from public;
 revoke all on function public.notify_table_change() from public;
 
--- Trigger functions run as their owner, and so do casts to json that users define for their own types.
--- So their owner should be a role that can do nothing else, not even read the rows of the log. Who may not create roles does without.
+-- Trigger functions run as their owner, and so do casts to json that users define for their own
+-- types.
+-- So their owner should be a role that can do nothing else, not even read the rows of the log. Who
+-- may not create roles does without.
 do $do$
 declare
   v_function regprocedure;
@@ -13,7 +16,8 @@ declare
 begin
   begin
     create role pgfeed_owner nologin;
-    comment on role pgfeed_owner is 'Owns the trigger functions of pgfeed and may only write its log.';
+    comment on role pgfeed_owner is
+      'Owns the trigger functions of pgfeed and may only write its log.';
   exception when duplicate_object or unique_violation or insufficient_privilege then
     null;
   end;

@@ -1,4 +1,5 @@
--- upgrade.sql: brings the triggers of tables that are watched already up to date, as far as they are ours.
+-- upgrade.sql: brings the triggers of tables that are watched already up to date, as far as they
+-- are ours.
 -- Those that are right are left alone; pgfeed.status() names the rest.
 do $do$
 declare

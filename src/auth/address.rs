@@ -61,8 +61,8 @@ pub struct Proxies(Vec<Network>);
 
 impl Proxies {
     /// Takes addresses and networks.
-    pub fn new<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, BadNetwork> {
-        entries.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self)
+    pub fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, BadNetwork> {
+        entries.into_iter().map(|entry| entry.as_ref().parse()).collect::<Result<_, _>>().map(Self)
     }
 
     /// The client behind `peer`, given the values of `X-Forwarded-For` in their order.

@@ -27,6 +27,7 @@ pub struct Offer {
 }
 
 /// Reads the values of `Sec-WebSocket-Protocol`, without their tokens.
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
 pub fn offer<'a>(protocols: impl IntoIterator<Item = &'a str>) -> Offer {
     Offer { is_ours: members(protocols).any(|it| it == SUBPROTOCOL) }
 }

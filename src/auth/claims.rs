@@ -41,10 +41,15 @@ impl Claims {
         self.object.get("sub").and_then(Value::as_str)
     }
 
-    /// Whether both tokens name the same somebody; two that name nobody do not.
+    /// Who it is, as a key to count by: equal for the same value of `sub` and for no other.
+    pub fn subject_key(&self) -> Option<String> {
+        self.object.get("sub").map(Value::to_string)
+    }
+
+    /// Whether both tokens name the same somebody, or both nobody. What they may see is judged
+    /// anew by either's claims, so two that name nobody can be taken for each other.
     pub fn same_subject(&self, other: &Self) -> bool {
-        let subject = self.object.get("sub");
-        subject.is_some() && subject == other.object.get("sub")
+        self.object.get("sub") == other.object.get("sub")
     }
 
     /// The roles, sorted and each once.
@@ -217,7 +222,11 @@ mod tests {
         assert!(sub(json!("7")).same_subject(&sub(json!("7"))));
         assert!(!sub(json!("7")).same_subject(&sub(json!("8"))));
         assert!(!sub(json!("7")).same_subject(&sub(json!(7))));
-        assert!(!nobody.same_subject(&nobody));
+        assert!(!sub(json!(7)).same_subject(&sub(json!(8))));
+        assert!(nobody.same_subject(&nobody));
+        assert!(!nobody.same_subject(&sub(json!("7"))) && !sub(json!("7")).same_subject(&nobody));
+        assert_ne!(sub(json!("7")).subject_key(), sub(json!(7)).subject_key());
+        assert_eq!(nobody.subject_key(), None);
     }
 
     #[test]

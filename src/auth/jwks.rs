@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::fetch::{FetchError, Source};
 use super::key::Key;
+use crate::tasks;
 
 /// How often the source is asked and how long its last answer counts.
 #[derive(Clone, Copy, Debug)]
@@ -168,8 +169,7 @@ impl Inner {
     /// otherwise end the read, and with it the rotation that others wait for.
     fn start(self: &Arc<Self>) -> Reading {
         let inner = Arc::clone(self);
-        #[expect(clippy::disallowed_methods, reason = "ends by its own time limit, awaited below")]
-        let task = tokio::spawn(async move { inner.read().await });
+        let task = tasks::spawn("key-set", async move { inner.read().await });
         let ended = |_error| FetchError::NoAnswer(String::from("the read was ended"));
         async move { task.await.map_err(ended)? }.boxed().shared()
     }

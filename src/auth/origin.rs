@@ -24,9 +24,10 @@ pub struct Origins {
 
 impl Origins {
     /// Takes origins as browsers write them (`https://app.example`), or `*` for all.
-    pub fn new<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, BadOrigin> {
+    pub fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, BadOrigin> {
         let mut origins = Self::default();
         for entry in entries {
+            let entry = entry.as_ref();
             let bad = |reason| BadOrigin { entry: entry.to_owned(), reason };
             if entry == "*" {
                 origins.any = true;

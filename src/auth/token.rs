@@ -20,6 +20,9 @@ use super::key::{Key, KeyError};
 /// Browsers and proxies cut headers and addresses near this length anyway.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
+/// How far an issuer's clock may be ahead of ours where nothing else is said.
+pub const LEEWAY_SECONDS: u8 = 5;
+
 /// The last second of the year 9999: a later time has no text (RFC 3339).
 const SECONDS_MAX: i64 = 253_402_300_799;
 
@@ -53,7 +56,7 @@ impl fmt::Debug for AuthKeys {
 }
 
 /// What tokens must be like. Made from the settings once, at the start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where the keys come from.
     pub keys: AuthKeys,
@@ -65,6 +68,18 @@ pub struct Settings {
     pub role_claim: String,
     /// How far the issuer's clock may be ahead of ours (`nbf`). `exp` is never stretched.
     pub leeway_seconds: u8,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            keys: AuthKeys::None,
+            issuer: String::new(),
+            audience: String::new(),
+            role_claim: String::new(),
+            leeway_seconds: LEEWAY_SECONDS,
+        }
+    }
 }
 
 /// Why a verifier could not be made.

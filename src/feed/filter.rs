@@ -5,8 +5,8 @@
 //! [`CompiledFilter::matches`] answers for a row image as `SELECT … WHERE` would. What can't
 //! be answered exactly so is refused, with its place.
 //!
-//! Read in this order: `parse` over `scan` gives `syntax`; `bind`; `compile` with `kind` and
-//! `value` (and `decimal`, `moment`, `array`, `json`, `like` below them); `evaluate` over
+//! Read in this order: `parse` over `token` and `scan` gives `syntax`; `bind`; `compile` with `kind` and
+//! `value` (and `literal`, `decimal`, `moment`, `array`, `json`, `like` below them); `evaluate` over
 //! [`Image`]; `sql` for snapshots; `route` for the index.
 
 mod array;
@@ -18,6 +18,7 @@ mod evaluate;
 mod json;
 mod kind;
 mod like;
+mod literal;
 mod moment;
 mod parse;
 mod route;
@@ -26,6 +27,7 @@ mod sql;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod token;
 mod value;
 
 pub use error::FilterError;

@@ -113,7 +113,7 @@ const COLUMNS: &str = "
      order by a.attrelid, a.attnum";
 
 /// Reads the watched tables as the connection's transaction sees them.
-pub(super) async fn read(client: &Client) -> Result<Catalog, Error> {
+pub async fn read(client: &Client) -> Result<Catalog, Error> {
     let tables = client.query(TABLES, &[]).await?;
     let oids: Vec<u32> = tables.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let columns = columns(client, &oids).await?;

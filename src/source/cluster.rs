@@ -172,15 +172,16 @@ impl Cluster {
         let mut cluster = Self { bin, folder, account, port: 0, server: None, keeper };
         cluster.initdb().await?;
         cluster.folder.configure(&options)?;
-        let mut last = None;
-        for _ in 0..PORT_TRIES {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             cluster.port = folder::free_port()?;
             match cluster.start_again().await {
-                Err(error @ ClusterError::Ended { .. }) => last = Some(error),
+                Err(ClusterError::Ended { .. })
+                    if tries < PORT_TRIES && !folder::is_free(cluster.port) => {}
                 started => return started.map(|()| cluster),
             }
         }
-        Err(last.expect("every try that does not return leaves its error"))
     }
 
     /// Starts the server that was stopped, on the same port and data.

@@ -121,7 +121,12 @@ async fn prepare(transaction: &Transaction<'_>) -> Result<(), InstallError> {
 
 async fn has_feed(transaction: &Transaction<'_>) -> Result<bool, InstallError> {
     let row = transaction
-        .query_one("select pg_catalog.to_regclass('pgfeed.watch_list') is not null", &[])
+        .query_one(
+            "select exists (select from pg_catalog.pg_class c \
+                              join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                             where n.nspname = 'pgfeed' and c.relname = 'watch_list')",
+            &[],
+        )
         .await
         .map_err(InstallError::Look)?;
     Ok(row.get(0))

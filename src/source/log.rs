@@ -161,7 +161,7 @@ impl ChangeLog for PgLog {
         let relations = within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
         let rows = within(STEP_LIMIT, doing, statements.rows(&client, &base)).await?;
         let decoder = Decoder::new(&relations, &catalog);
-        let state = (client, Box::pin(rows), decoder);
+        let state = (client, rows, decoder);
         let rows = stream::try_unfold(Some(state), async |state| {
             let Some((client, mut rows, mut decoder)) = state else { return Ok(None) };
             match decoder.some(&mut rows).await? {

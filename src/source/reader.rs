@@ -1,15 +1,15 @@
 //! The reader: follows the log on a connection of its own.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tokio_postgres::{Client, RowStream, Statement};
+use tokio_postgres::{Client, Statement};
 
 use super::{
     catalog,
     error::{failed, within},
     rhythm::{Next, Rhythm},
-    rows::{Decoder, Relations, Statements},
+    rows::{Decoder, Relations, Rows, Statements},
     wake::Wake,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub struct Reader {
 struct Reading {
     snapshot: Snapshot,
     /// The rows and what reads them; none where there are none.
-    rows: Option<(Pin<Box<RowStream>>, Decoder)>,
+    rows: Option<(Rows, Decoder)>,
     has_rows: bool,
 }
 
@@ -181,7 +181,7 @@ impl LogReader for Reader {
         let rows = if has_rows {
             let step = self.statements.rows(&self.client, &self.base);
             let stream = within(ROWS_LIMIT, doing, step).await?;
-            Some((Box::pin(stream), Decoder::new(&relations, &self.catalog)))
+            Some((stream, Decoder::new(&relations, &self.catalog)))
         } else {
             None
         };

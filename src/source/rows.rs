@@ -1,8 +1,8 @@
 //! Rows of the log: what is new since a snapshot, in the order of the feed.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _, stream::Fuse};
 use tokio_postgres::{Client, Error, Row as SqlRow, RowStream, Statement, types::ToSql};
 
 use super::{
@@ -85,16 +85,20 @@ impl Statements {
     }
 
     /// The rows that `base` has not seen.
-    pub(super) async fn rows(&self, client: &Client, base: &Snapshot) -> Result<RowStream, Error> {
+    pub(super) async fn rows(&self, client: &Client, base: &Snapshot) -> Result<Rows, Error> {
         let (xmax, open) = bounds(base);
         let parameters: [&(dyn ToSql + Sync); 2] = [&xmax, &open];
-        client.query_raw(&self.rows, parameters).await
+        Ok(Box::pin(client.query_raw(&self.rows, parameters).await?.fuse()))
     }
 }
 
 fn bounds(base: &Snapshot) -> (String, Vec<String>) {
     (base.xmax().to_string(), base.open().iter().map(u64::to_string).collect())
 }
+
+/// Rows as they arrive. Fused: the driver's own stream takes a look past its end for a lost
+/// connection.
+pub(super) type Rows = Pin<Box<Fuse<RowStream>>>;
 
 /// Turns rows of the log into the feed's, for one read.
 pub(super) struct Decoder {
@@ -114,7 +118,7 @@ impl Decoder {
     /// Reads some rows of the stream; none at its end.
     pub(super) async fn some(
         &mut self,
-        stream: &mut std::pin::Pin<Box<RowStream>>,
+        stream: &mut Rows,
     ) -> Result<Option<Vec<LogRow>>, LogError> {
         /// As many as are at hand go in one go, up to this.
         const ROWS_MAX: usize = 256;

@@ -261,7 +261,7 @@ async fn every_kind_of_write_is_seen() {
     assert_eq!(session.rows(OPS).await, ["U mother 1", "I mother 3"]);
     session.forget().await;
     session.run("update mother set id = 102 where id = 2; delete from mother where id = 1").await;
-    assert_eq!(session.rows(OPS).await, ["U mother 102", "U child 20", "D child 10", "D mother 1"]);
+    assert_eq!(session.rows(OPS).await, ["U mother 102", "U child 20", "D mother 1", "D child 10"]);
     session.forget().await;
     session
         .run(

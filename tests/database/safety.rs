@@ -57,9 +57,9 @@ async fn a_small_row_that_swells_in_json_is_told_by_its_key() {
 }
 
 const TOUCHY: &str = "
-    create type touchy as (a integer);
+    create type touchy as enum ('thirteen', 'fine');
     create function touchy_json(touchy) returns json language plpgsql as $$ begin
-      if $1.a = 13 then raise exception 'not that one'; end if;
+      if $1 = 'thirteen' then raise exception 'not that one'; end if;
       return to_json('made by ' || current_user); end $$;
     create cast (touchy as json) with function touchy_json(touchy);";
 
@@ -69,9 +69,7 @@ async fn a_cast_that_fails_does_not_fail_the_write() {
     session.run(TOUCHY).await;
     session.run("create table t (id integer primary key, v touchy[])").await;
     session.run("select pgfeed.watch('t')").await;
-    session
-        .run("insert into t values (1, array[row(13)::touchy]), (2, array[row(2)::touchy])")
-        .await;
+    session.run("insert into t values (1, '{thirteen}'), (2, '{fine}')").await;
     session.run("update t set v = null where id = 1").await;
     assert_eq!(
         session.log().await,
@@ -83,14 +81,8 @@ async fn a_cast_that_fails_does_not_fail_the_write() {
 async fn what_cannot_even_be_told_by_key_leaves_a_gap_mark() {
     let (_database, session) = Database::with_feed().await;
     session.run(TOUCHY).await;
-    session
-        .run(
-            "create function touchy_order(touchy, touchy) returns integer language sql immutable \
-               as 'select ($1).a - ($2).a'; \
-             create table t (v touchy primary key); select pgfeed.watch('t'); \
-             insert into t values (row(13)), (row(1))",
-        )
-        .await;
+    session.run("create table t (v touchy primary key); select pgfeed.watch('t')").await;
+    session.run("insert into t values ('thirteen'), ('fine')").await;
     assert_eq!(session.log().await, ["G|||", r#"I||{"v":"made by pgfeed_owner"}|"#]);
     assert_eq!(session.value("select count(*) from t").await, "2");
 }
@@ -106,7 +98,6 @@ async fn the_owner_of_the_trigger_functions_can_do_nothing_else() {
         "delete from pgfeed.log",
         "select pgfeed.prune()",
         "create table pgfeed.x ()",
-        "create table public.x ()",
     ] {
         assert!(session.refused(denied).await.starts_with("42501"), "{denied}");
     }
@@ -236,7 +227,8 @@ async fn without_createrole_everything_works() {
     assert_eq!(report.runs_as, "plain");
     let session = database.session().await;
     session.run("create table t (id integer primary key); select pgfeed.watch('t')").await;
-    session.run("insert into t values (1); select pgfeed.make_tick()").await;
+    session.run("insert into t values (1)").await;
+    session.run("select pgfeed.make_tick()").await;
     assert_eq!(session.log().await, [r#"I||{"id":1}|"#]);
     assert_eq!(session.rows("select * from pgfeed.status() where status = 'fail'").await.len(), 0);
 }

@@ -65,9 +65,9 @@ async fn gateways_that_make_ticks_at_once_share_or_order_them() {
 async fn another_cluster_starts_a_new_history() {
     let (_database, session) = Database::with_feed().await;
     session.run("create table t (id integer primary key); select pgfeed.watch('t')").await;
-    session
-        .run("insert into t values (1); select pgfeed.make_tick(); insert into t values (2)")
-        .await;
+    session.run("insert into t values (1)").await;
+    tick(&session, "0").await;
+    session.run("insert into t values (2)").await;
     let history = session.value("select history from pgfeed.meta").await;
     session.run("update pgfeed.meta set sysid = sysid + 1").await;
     let told = "select status from pgfeed.status() where \"check\" = 'history'";
@@ -84,7 +84,8 @@ async fn another_cluster_starts_a_new_history() {
 async fn a_copy_of_the_database_starts_a_new_history() {
     let (database, session) = Database::with_feed().await;
     session.run("create table t (id integer primary key); select pgfeed.watch('t')").await;
-    session.run("insert into t values (1); select pgfeed.make_tick()").await;
+    session.run("insert into t values (1)").await;
+    tick(&session, "0").await;
     let history = session.value("select history from pgfeed.meta").await;
     drop(session);
     let admin = Session::open("postgres", "postgres").await;

@@ -4,9 +4,13 @@
 //! `PGFEED_FILTER_SEED` from which seed. A failure prints the seed, the filter and the row.
 
 mod against;
+mod folding;
+mod hostile;
+mod invent;
 mod model;
 mod random;
 mod types;
+mod vocabulary;
 
 use against::{Against, Tally};
 use pgfeed::source::cluster::{Cluster, Options};
@@ -28,6 +32,14 @@ async fn filters_answer_as_where_does() {
     cluster.destroy().await.expect("the server ends");
     println!("{tally:?}");
     tally.check();
+}
+
+#[tokio::test]
+async fn ilike_folds_letters_as_lower_does() {
+    let cluster = Cluster::start(Options::from_env()).await.expect("a server");
+    let accepted = folding::compare(&cluster).await;
+    cluster.destroy().await.expect("the server ends");
+    assert!(accepted > 1_000, "{accepted} letters are compared");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no settings file")]

@@ -1,7 +1,9 @@
 //! Random filters, as the gateway's text and, written apart from it, as SQL.
 
+use crate::invent::invent;
 use crate::random::Random;
-use crate::types::{ENDS, Family, PATTERN, STEPS, Type};
+use crate::types::{Family, Type};
+use crate::vocabulary::{ENDS, PATTERN, STEPS};
 
 /// A filter in a form of its own.
 #[derive(Clone, Debug)]
@@ -35,21 +37,20 @@ impl Model {
     /// The parts of a filter, joined by AND.
     pub(crate) fn parts(random: &mut Random, columns: &[Named]) -> Vec<Self> {
         let count = if random.chance(60) { 1 } else { 1 + random.below(3) };
-        (0..count)
-            .map(|_| match random.chance(25) {
-                true => Self::group(random, columns, 0),
-                false => Self::Term(Term::random(random, columns)),
-            })
-            .collect()
+        (0..count).map(|_| Self::part(random, columns, 0)).collect()
+    }
+
+    fn part(random: &mut Random, columns: &[Named], depth: usize) -> Self {
+        if depth < 4 && random.chance(25) {
+            Self::group(random, columns, depth)
+        } else {
+            Self::Term(Term::random(random, columns))
+        }
     }
 
     fn group(random: &mut Random, columns: &[Named], depth: usize) -> Self {
-        let members = (0..=random.below(3))
-            .map(|_| match depth < 3 && random.chance(25) {
-                true => Self::group(random, columns, depth + 1),
-                false => Self::Term(Term::random(random, columns)),
-            })
-            .collect();
+        let members =
+            (0..=random.below(3)).map(|_| Self::part(random, columns, depth + 1)).collect();
         Self::Group { is_any: random.chance(60), is_negated: random.chance(30), members }
     }
 
@@ -222,7 +223,7 @@ fn value(random: &mut Random, of: &Type, operator: &str, is_path: bool) -> Strin
         "like" | "ilike" => (0..random.below(5)).map(|_| random.pick(PATTERN)).collect(),
         _ if is_path => random.pick(ENDS).to_owned(),
         _ if !of.others.is_empty() && random.chance(20) => random.pick(of.others).to_owned(),
-        _ => random.pick(of.values).to_owned(),
+        _ => invent(random, of),
     }
 }
 
@@ -242,7 +243,7 @@ fn encoded(text: &str, random: &mut Random) -> String {
         if matches!(c, '%' | '&' | '=') || random.chance(5) {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
-                encoded += &format!("%{byte:02x}");
+                encoded.extend(["%".to_owned(), format!("{byte:02x}")]);
             }
         } else {
             encoded.push(c);

@@ -1,7 +1,9 @@
--- pgfeed.can_look(p_watch, p_rel): whether the trigger functions can look up a row as it stands now.
+-- pgfeed.can_look(p_watch, p_rel): whether the trigger functions can look up a row as it stands
+-- now.
 --
 -- Parameters: p_watch, p_rel as for pgfeed.key_columns.
--- Returns: false without primary key, without the privilege that watch() gives, or under row security.
+-- Returns: false without primary key, without the privilege that watch() gives, or under row
+--   security.
 -- Calls: pgfeed.key_columns. Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.can_look(p_watch integer, p_rel oid) returns boolean
 language sql stable

@@ -1,13 +1,16 @@
 -- pgfeed.capture(): trigger function of the triggers that pgfeed.watch() makes.
 --
--- Arguments of the trigger: [0] pgfeed.watch_list.id, [1] wake, [2] 'plain', or 'careful' for a table
+-- Arguments of the trigger: [0] pgfeed.watch_list.id, [1] wake, [2] 'plain', or 'careful' for a
+-- table
 --   whose rows need more than row_to_json (virtual columns, casts to json that users define).
 -- Returns: null (an AFTER trigger).
--- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
+-- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.note_large, pgfeed.rows_of,
+--   pgfeed.wake.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The ordinary path has no EXCEPTION block and no call but the INSERT: every writer pays for it.
--- Columns of a watched table may have any name: rows are taken as alias.* only, alone in their scope.
+-- Columns of a watched table may have any name: rows are taken as alias.* only, alone in their
+-- scope.
 -- The settings make the text of a row the same whoever writes it; they are PostgreSQL's defaults.
 create or replace function pgfeed.capture() returns trigger
 language plpgsql volatile security definer
@@ -79,7 +82,8 @@ begin
   if v_depth > 1 and v_deepest < v_depth then
     perform set_config('pgfeed.depth', repeat('*', v_depth), true);
   end if;
-  -- While a gateway is awake it holds this lock, and a commit that does not NOTIFY waits for nobody.
+  -- While a gateway is awake it holds this lock, and a commit that does not NOTIFY waits for
+  -- nobody.
   if TG_ARGV[1] = 'auto' then
     if not pg_try_advisory_lock_shared(1128678482, 1) then return null; end if;
     perform pg_advisory_unlock_shared(1128678482, 1);
@@ -92,4 +96,5 @@ end
 $fn$;
 
 comment on function pgfeed.capture() is
-  'Trigger function of pgfeed.watch(): writes the change to pgfeed.log and wakes a sleeping gateway.';
+  'Trigger function of pgfeed.watch(): writes the change to pgfeed.log and wakes a sleeping '
+  'gateway.';

@@ -1,11 +1,13 @@
--- pgfeed.capture_careful(...): logs one change that the ordinary path cannot: a large row, a row whose JSON
--- may fail, or one that other triggers of the transaction may have changed again.
+-- pgfeed.capture_careful(...): logs one change that the ordinary path cannot: a large row, a row
+-- whose JSON may fail, or one that other triggers of the transaction may have changed again.
 --
 -- Parameters: p_watch pgfeed.watch_list.id or null; p_rel the table; p_op INSERT, UPDATE or DELETE;
 --   p_new, p_old the row after and before; p_again true: log the row as it stands now.
--- Returns: nothing. Never fails: what cannot be told in full is told by its key, what cannot be told
+-- Returns: nothing. Never fails: what cannot be told in full is told by its key, what cannot be
+--   told
 --   even so leaves a gap mark, so that clients are told to start over.
--- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row, pgfeed.can_look, pgfeed.has_other_triggers.
+-- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row, pgfeed.can_look,
+--   pgfeed.has_other_triggers.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The EXCEPTION blocks only read: a subtransaction that writes nothing costs no transaction number.

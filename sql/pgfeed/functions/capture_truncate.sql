@@ -1,10 +1,10 @@
 -- pgfeed.capture_truncate(p_watch, p_rel): logs a TRUNCATE.
 --
 -- Parameters: p_watch pgfeed.watch_list.id or null; p_rel the table that lost its rows.
--- T says that the watched table is empty. A partition, a child, or a parent whose children may have been
--- spared (TRUNCATE ONLY) leaves rows standing: a gap mark then, so that clients start over.
--- TRUNCATE of a partitioned table fires for every partition after it: these are told already, as long as
--- nothing of the table has been logged in between.
+-- T says that the watched table is empty. A partition, a child, or a parent whose children may have
+-- been spared (TRUNCATE ONLY) leaves rows standing: a gap mark then, so that clients start over.
+-- TRUNCATE of a partitioned table fires for every partition after it: these are told already, as
+-- long as nothing of the table has been logged in between.
 -- Tables touched: inserts into pgfeed.log; reads pgfeed.log, pgfeed.watch_list.
 create or replace function pgfeed.capture_truncate(p_watch integer, p_rel oid) returns void
 language plpgsql volatile
@@ -30,4 +30,5 @@ end
 $fn$;
 
 comment on function pgfeed.capture_truncate(integer, oid) is
-  'Used by the trigger functions: logs a TRUNCATE, or a gap where only a part of the table was emptied.';
+  'Used by the trigger functions: logs a TRUNCATE, or a gap where only a part of the table was '
+  'emptied.';

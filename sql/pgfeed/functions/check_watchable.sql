@@ -1,4 +1,5 @@
--- pgfeed.check_watchable(p_rel): raises, and says what to do instead, if a table cannot be on the feed.
+-- pgfeed.check_watchable(p_rel): raises, and says what to do instead, if a table cannot be on the
+-- feed.
 --
 -- Parameters: p_rel the table. Returns: nothing. Called by: pgfeed.watch.
 -- Tables touched: reads pgfeed.watch_list.
@@ -35,7 +36,8 @@ begin
   elsif not pg_has_role(v_table.relowner, 'usage') then
     raise exception '% belongs to %, and only its owner can put it on the feed', p_rel, v_table.relowner::regrole
       using errcode = 'insufficient_privilege',
-            hint = format('Run it as %1$s, or: grant %1$s to %2$I;', v_table.relowner::regrole, current_user);
+            hint = format('Run it as %s, or let that role give it away: alter table %s owner to %I;',
+                          v_table.relowner::regrole, p_rel, current_user);
   end if;
 
   -- Triggers of a parent reach its children: watched twice, a row would be told twice.

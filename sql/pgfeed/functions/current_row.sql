@@ -1,12 +1,15 @@
--- pgfeed.current_row(p_watch, p_rel, p_probe, p_unknown): the row as it stands now in this transaction.
+-- pgfeed.current_row(p_watch, p_rel, p_probe, p_unknown): the row as it stands now in this
+-- transaction.
 --
--- Other triggers may change a row again before its own capture comes: then that change is in the log
--- already, and logging the former image after it would leave clients with the wrong last value.
+-- Other triggers may change a row again before its own capture comes: then that change is in the
+-- log already, and logging the former image after it would leave clients with the wrong last value.
 -- Parameters: p_watch, p_rel as for pgfeed.key_columns; p_probe a row as JSON that has the key;
 --   p_unknown what to answer where the row cannot be looked up, as pgfeed.can_look says.
--- It is looked for in the watched table as a whole: an update may have moved it to another partition.
+-- It is looked for in the watched table as a whole: an update may have moved it to another
+-- partition.
 -- Returns: the row as JSON, null where it is gone.
--- Calls: pgfeed.can_look, pgfeed.key_columns. Tables touched: reads pgfeed.watch_list and the watched table.
+-- Calls: pgfeed.can_look, pgfeed.key_columns. Tables touched: reads pgfeed.watch_list and the
+--   watched table.
 create or replace function pgfeed.current_row(p_watch integer, p_rel oid, p_probe json, p_unknown json)
 returns json
 language plpgsql volatile

@@ -1,9 +1,10 @@
 -- pgfeed.grant_to(role): gives a role what a gateway needs, and no more.
 --
--- Reading the log and its ticks, making ticks and beats, pruning, status, and SELECT on the watched tables,
--- which tables that are watched later get by pgfeed.watch(). Safe to repeat.
+-- Reading the log and its ticks, making ticks and beats, pruning, status, and SELECT on the watched
+-- tables, which tables that are watched later get by pgfeed.watch(). Safe to repeat.
 -- Parameters: role: the role that the gateway logs in as.
--- Calls: pgfeed.share_table. Tables touched: inserts into pgfeed.grantee; updates pgfeed.watch_list.
+-- Calls: pgfeed.share_table. Tables touched: inserts into pgfeed.grantee; updates
+--   pgfeed.watch_list.
 create or replace function pgfeed.grant_to(role name) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -28,4 +29,5 @@ begin
 end
 $fn$;
 
-comment on function pgfeed.grant_to(name) is 'Gives a role what a gateway needs, also on tables watched later.';
+comment on function pgfeed.grant_to(name) is
+  'Gives a role what a gateway needs, also on tables watched later.';

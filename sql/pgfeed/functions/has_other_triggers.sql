@@ -1,6 +1,8 @@
--- pgfeed.has_other_triggers(p_rel): whether triggers that are not the feed's may write again after a write.
+-- pgfeed.has_other_triggers(p_rel): whether triggers that are not the feed's may write again after
+-- a write.
 --
--- Parameters: p_rel the table. AFTER triggers of others count, and foreign keys of the table to itself that act.
+-- Parameters: p_rel the table. AFTER triggers of others count, and foreign keys of the table to
+--   itself that act.
 -- Tables touched: catalog only.
 create or replace function pgfeed.has_other_triggers(p_rel regclass) returns boolean
 language sql stable

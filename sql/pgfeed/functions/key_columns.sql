@@ -1,6 +1,7 @@
 -- pgfeed.key_columns(p_watch, p_rel): primary key columns, in the order of the key.
 --
--- Parameters: p_watch pgfeed.watch_list.id or null; p_rel the table of the row. The key of the watched
+-- Parameters: p_watch pgfeed.watch_list.id or null; p_rel the table of the row. The key of the
+--   watched
 --   table counts: a child made by INHERITS has none of its own.
 -- Returns: names, null for a table without primary key.
 -- Tables touched: reads pgfeed.watch_list.
@@ -17,4 +18,5 @@ as $fn$
      and k.place <= i.indnkeyatts
 $fn$;
 
-comment on function pgfeed.key_columns(integer, oid) is 'Primary key columns of the watched table of a row.';
+comment on function pgfeed.key_columns(integer, oid) is
+  'Primary key columns of the watched table of a row.';

@@ -1,4 +1,5 @@
--- pgfeed.key_of(p_watch, p_rel, p_row): the primary key of a row as JSON, without touching other columns.
+-- pgfeed.key_of(p_watch, p_rel, p_row): the primary key of a row as JSON, without touching other
+-- columns.
 --
 -- Parameters: p_watch, p_rel as for pgfeed.key_columns; p_row a row of p_rel.
 -- Returns: an object, '{}' for a table without primary key.

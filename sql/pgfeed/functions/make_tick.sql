@@ -1,12 +1,15 @@
 -- pgfeed.make_tick(max_age): a durable position, for gateways.
 --
--- The commit of this call flushes the WAL past every transaction that the snapshot has seen: their numbers
--- cannot be handed out again, neither after a crash nor after a failover that keeps the tick. Ticks are
--- totally ordered: each sees all that the one before saw.
--- Parameters: max_age: the newest tick is good enough up to this age, and while nothing has been logged.
--- Returns: the tick. In a database that was restored or copied from elsewhere, positions and xids of the
+-- The commit of this call flushes the WAL past every transaction that the snapshot has seen: their
+-- numbers cannot be handed out again, neither after a crash nor after a failover that keeps the
+-- tick. Ticks are totally ordered: each sees all that the one before saw.
+-- Parameters: max_age: the newest tick is good enough up to this age, and while nothing has been
+--   logged.
+-- Returns: the tick. In a database that was restored or copied from elsewhere, positions and xids
+--   of the
 --   log mean nothing: it starts a new history and returns its first tick.
--- Calls: pgfeed.start_history. Tables touched: reads pgfeed.meta; reads and inserts into pgfeed.tick.
+-- Calls: pgfeed.start_history. Tables touched: reads pgfeed.meta; reads and inserts into
+--   pgfeed.tick.
 create or replace function pgfeed.make_tick(max_age interval default '0')
 returns table (id bigint, tag integer, snap pg_snapshot, at timestamptz)
 language plpgsql volatile security definer
@@ -49,4 +52,5 @@ begin
 end
 $fn$;
 
-comment on function pgfeed.make_tick(interval) is 'Makes a durable position in the feed, or returns the newest one.';
+comment on function pgfeed.make_tick(interval) is
+  'Makes a durable position in the feed, or returns the newest one.';

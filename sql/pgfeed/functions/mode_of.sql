@@ -1,6 +1,7 @@
 -- pgfeed.mode_of(p_rel): whether rows of a table need care.
 --
--- careful: virtual generated columns (triggers see null in them) and casts to json that somebody defined
+-- careful: virtual generated columns (triggers see null in them) and casts to json that somebody
+-- defined
 --   for a type of a column, however deep: row_to_json calls them, and they may fail.
 -- Parameters: p_rel the table. Returns: plain or careful. Tables touched: catalog only.
 create or replace function pgfeed.mode_of(p_rel regclass) returns text
@@ -28,4 +29,5 @@ as $fn$
               then 'careful' else 'plain' end
 $fn$;
 
-comment on function pgfeed.mode_of(regclass) is 'Whether rows of a table need care: plain or careful.';
+comment on function pgfeed.mode_of(regclass) is
+  'Whether rows of a table need care: plain or careful.';

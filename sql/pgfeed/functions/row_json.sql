@@ -2,7 +2,8 @@
 --
 -- Parameters: p_rel the table; p_row a row of it.
 -- Triggers see null in virtual generated columns (PostgreSQL 18): these are computed here.
--- Called by: pgfeed.capture_careful, which catches what a cast to json may raise. Tables touched: none.
+-- Called by: pgfeed.capture_careful, which catches what a cast to json may raise. Tables touched:
+-- none.
 create or replace function pgfeed.row_json(p_rel oid, p_row record) returns json
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

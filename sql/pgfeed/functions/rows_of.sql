@@ -1,6 +1,8 @@
--- pgfeed.rows_of(p_op, p_rel, p_all): query for the rows of a transition table, typed as rows of p_rel.
+-- pgfeed.rows_of(p_op, p_rel, p_all): query for the rows of a transition table, typed as rows of
+-- p_rel.
 --
--- Rows of a transition table have no named type, and the fields of such a record cannot be reached by name.
+-- Rows of a transition table have no named type, and the fields of such a record cannot be reached
+-- by name.
 -- Parameters: p_op INSERT or DELETE; p_rel the table; p_all false: only the large rows.
 -- Returns: the text of a query with one column, r. Called by: pgfeed.capture. Tables touched: none.
 create or replace function pgfeed.rows_of(p_op text, p_rel oid, p_all boolean) returns text

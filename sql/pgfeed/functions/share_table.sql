@@ -1,9 +1,11 @@
 -- pgfeed.share_table(p_id): gives the roles that need it SELECT on a watched table.
 --
--- Gateways read rows for snapshots; the owner of the trigger functions reads a row again where other
--- triggers may have changed it, and nowhere else. What was given is remembered, for unwatch() to take back.
+-- Gateways read rows for snapshots; the owner of the trigger functions reads a row again where
+-- other triggers may have changed it, and nowhere else. What was given is remembered, for unwatch()
+-- to take back.
 -- Parameters: p_id pgfeed.watch_list.id. Run it as the owner of the table.
--- Calls: pgfeed.has_other_triggers. Tables touched: reads pgfeed.grantee; updates pgfeed.watch_list.
+-- Calls: pgfeed.has_other_triggers. Tables touched: reads pgfeed.grantee; updates
+--   pgfeed.watch_list.
 create or replace function pgfeed.share_table(p_id integer) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

@@ -22,4 +22,5 @@ begin
 end
 $fn$;
 
-comment on function pgfeed.start_history() is 'Forgets log and positions: every client starts over.';
+comment on function pgfeed.start_history() is
+  'Forgets log and positions: every client starts over.';

@@ -1,8 +1,10 @@
 -- pgfeed.status(): what is right and wrong with the feed of this database.
 --
--- Returns: one row a finding: check, status (ok, warn, fail), detail, and a command or advice that mends it.
+-- Returns: one row a finding: check, status (ok, warn, fail), detail, and a command or advice that
+--   mends it.
 --   Every check answers, with ok where nothing was found.
--- Calls: pgfeed.status_of_tables, pgfeed.status_of_triggers, pgfeed.status_of_log, pgfeed.status_of_server.
+-- Calls: pgfeed.status_of_tables, pgfeed.status_of_triggers, pgfeed.status_of_log,
+--   pgfeed.status_of_server.
 -- Tables touched: none itself.
 create or replace function pgfeed.status()
 returns table ("check" text, status text, detail text, mend text)
@@ -27,4 +29,5 @@ as $fn$
    order by array_position(array['fail', 'warn', 'ok'], a.status), a."check", a.detail
 $fn$;
 
-comment on function pgfeed.status() is 'What is right and wrong with the feed: check, status (ok, warn, fail), detail, mend.';
+comment on function pgfeed.status() is
+  'What is right and wrong with the feed: check, status (ok, warn, fail), detail, mend.';

@@ -1,6 +1,7 @@
 -- pgfeed.status_of_log(): findings about log and positions.
 --
--- Returns: as pgfeed.status(), which calls it. Tables touched: reads pgfeed.log, pgfeed.tick, pgfeed.meta.
+-- Returns: as pgfeed.status(), which calls it. Tables touched: reads pgfeed.log, pgfeed.tick,
+--   pgfeed.meta.
 create or replace function pgfeed.status_of_log()
 returns table ("check" text, status text, detail text, mend text)
 language sql stable
@@ -37,4 +38,5 @@ as $fn$
                          from pg_control_system() c, pg_database d where d.datname = current_database()) same ("is")
 $fn$;
 
-comment on function pgfeed.status_of_log() is 'Used by pgfeed.status(): findings about log and positions.';
+comment on function pgfeed.status_of_log() is
+  'Used by pgfeed.status(): findings about log and positions.';

@@ -33,4 +33,5 @@ as $fn$
     from (values ('fsync'), ('full_page_writes')) s (name) where current_setting(s.name) = 'off'
 $fn$;
 
-comment on function pgfeed.status_of_server() is 'Used by pgfeed.status(): findings about the server.';
+comment on function pgfeed.status_of_server() is
+  'Used by pgfeed.status(): findings about the server.';

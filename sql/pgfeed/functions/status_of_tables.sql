@@ -47,4 +47,5 @@ as $fn$
    where not has_table_privilege(r.oid, w.rel, 'select')
 $fn$;
 
-comment on function pgfeed.status_of_tables() is 'Used by pgfeed.status(): findings about the watched tables.';
+comment on function pgfeed.status_of_tables() is
+  'Used by pgfeed.status(): findings about the watched tables.';

@@ -1,4 +1,5 @@
--- pgfeed.status_of_triggers(): findings about triggers written by hand, and about whose rights triggers have.
+-- pgfeed.status_of_triggers(): findings about triggers written by hand, and about whose rights
+-- triggers have.
 --
 -- Returns: as pgfeed.status(), which calls it. Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.status_of_triggers()
@@ -49,4 +50,5 @@ as $fn$
 $fn$;
 
 comment on function pgfeed.status_of_triggers() is
-  'Used by pgfeed.status(): findings about triggers written by hand, and about the owner of the trigger functions.';
+  'Used by pgfeed.status(): findings about triggers written by hand, and about the owner of the '
+  'trigger functions.';

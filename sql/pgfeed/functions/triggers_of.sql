@@ -1,9 +1,12 @@
--- pgfeed.triggers_of(p_id): the triggers that a watched table must have, and what is wrong with those it has.
+-- pgfeed.triggers_of(p_id): the triggers that a watched table must have, and what is wrong with
+-- those it has.
 --
--- Row triggers of a partitioned table reach its partitions by themselves, also later ones; those of other
--- parents do not, nor does TRUNCATE. One place says what is wanted: watch() makes it, status() checks it.
+-- Row triggers of a partitioned table reach its partitions by themselves, also later ones; those of
+-- other parents do not, nor does TRUNCATE. One place says what is wanted: watch() makes it,
+-- status() checks it.
 -- Parameters: p_id pgfeed.watch_list.id.
--- Returns: one row a trigger: table, name, state (ok, missing, off, outdated), and the command that mends it.
+-- Returns: one row a trigger: table, name, state (ok, missing, off, outdated), and the command that
+--   mends it.
 -- Calls: pgfeed.level_of, pgfeed.mode_of. Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.triggers_of(p_id integer)
 returns table (rel regclass, name text, state text, mend text)
@@ -48,7 +51,8 @@ as $fn$
                 case when k.by_row = 0 and k.event = 'insert' then ' referencing new table as new_rows'
                      when k.by_row = 0 and k.event = 'delete' then ' referencing old table as old_rows' end,
                 case k.by_row when 1 then 'row' else 'statement' end,
-                -- Updates that change nothing are not logged; *<> compares rows of any type, byte by byte.
+                -- Updates that change nothing are not logged; *<> compares rows of any type, byte
+                -- by byte.
                 case when k.event = 'update' then ' when (old.* operator(pg_catalog.*<>) new.*)' end,
                 (select string_agg(quote_literal(a), ', ' order by n) from unnest(k.args) with ordinality u (a, n)))
     from compared k

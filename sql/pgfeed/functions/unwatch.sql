@@ -1,8 +1,10 @@
 -- pgfeed.unwatch(rel): takes a table off the feed.
 --
 -- Parameters: rel the table. Run it as the owner of the table.
--- Returns: how many triggers were dropped; those written by hand with notify_table_change() among them.
--- Tables touched: deletes from pgfeed.watch_list. Takes back the SELECT that watch() gave to gateways.
+-- Returns: how many triggers were dropped; those written by hand with notify_table_change() among
+--   them.
+-- Tables touched: deletes from pgfeed.watch_list. Takes back the SELECT that watch() gave to
+--   gateways.
 create or replace function pgfeed.unwatch(rel regclass) returns integer
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -37,4 +39,5 @@ begin
 end
 $fn$;
 
-comment on function pgfeed.unwatch(regclass) is 'Takes a table off the feed. Run it as the owner of the table.';
+comment on function pgfeed.unwatch(regclass) is
+  'Takes a table off the feed. Run it as the owner of the table.';

@@ -4,7 +4,8 @@
 -- The payload names table and operation and never carries a row: any role may LISTEN.
 -- At most one per table and operation in a row: the setting pgfeed.rung remembers the last one, and
 -- PostgreSQL drops equal payloads of one transaction. Both are undone with a savepoint.
--- A full queue fails a commit, where no EXCEPTION block helps: a listener that is stuck must not stop a writer.
+-- A full queue fails a commit, where no EXCEPTION block helps: a listener that is stuck must not
+-- stop a writer.
 -- Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.wake(p_watch integer, p_rel oid, p_op text) returns void
 language plpgsql volatile

@@ -5,7 +5,8 @@
 --   (transactions that are prepared may not NOTIFY); level: auto, or row (no statement triggers).
 -- Returns: the level in force, row or statement.
 -- Calls: pgfeed.check_watchable, pgfeed.triggers_of, pgfeed.level_of, pgfeed.share_table.
--- Tables touched: inserts into or updates pgfeed.watch_list; a gap mark into pgfeed.log if changes went unseen.
+-- Tables touched: inserts into or updates pgfeed.watch_list; a gap mark into pgfeed.log if changes
+--   went unseen.
 -- A trigger that is as it should be is left alone: making one waits for the writers of the table.
 create or replace function pgfeed.watch(rel regclass, wake text default 'auto', level text default 'auto')
 returns text
@@ -56,7 +57,8 @@ begin
     execute v_t.mend;
   end loop;
   perform pgfeed.share_table(v_id);
-  -- Triggers of a watched table were off or gone: changes may have passed unseen, clients must start over.
+  -- Triggers of a watched table were off or gone: changes may have passed unseen, clients must
+  -- start over.
   if v_gap then
     insert into pgfeed.log (watch, rel, op) values (v_id, watch.rel, 'G');
   end if;

@@ -1,7 +1,9 @@
 -- 001_log.sql: the log, the truth of the feed.
 -- id orders the changes of any one row, for it is drawn while the row is locked; xid tells which
--- transaction wrote it (top level, 64 bits, never wraps). Wide columns first, so that nothing is padded.
--- One block, because CREATE INDEX IF NOT EXISTS and COMMENT lock the table even where they do nothing.
+-- transaction wrote it (top level, 64 bits, never wraps). Wide columns first, so that nothing is
+-- padded.
+-- One block, because CREATE INDEX IF NOT EXISTS and COMMENT lock the table even where they do
+-- nothing.
 do $do$
 begin
   if pg_catalog.to_regnamespace('pgfeed') is null then
@@ -37,15 +39,24 @@ begin
     raise debug 'this server has no lz4, the log is compressed with pglz';
   end;
 
-  comment on table pgfeed.log is 'Row changes as committed. Written by triggers only, read by gateways, emptied by pgfeed.prune().';
-  comment on column pgfeed.log.id is 'Identity of the change and order within one row; not an order of commits.';
-  comment on column pgfeed.log.xid is 'Transaction that made the change: what commits together has one xid.';
+  comment on table pgfeed.log is
+    'Row changes as committed. Written by triggers only, read by gateways, emptied by '
+    'pgfeed.prune().';
+  comment on column pgfeed.log.id is
+    'Identity of the change and order within one row; not an order of commits.';
+  comment on column pgfeed.log.xid is
+    'Transaction that made the change: what commits together has one xid.';
   comment on column pgfeed.log.at is 'The clock of the database at the write.';
-  comment on column pgfeed.log.watch is 'pgfeed.watch_list.id of the watched table; null for a trigger written by hand.';
-  comment on column pgfeed.log.rel is 'The table that the row is stored in (a partition, a child); null for a beat.';
-  comment on column pgfeed.log.op is 'I U D T: insert, update, delete, truncate. i u d: too large, only key is set. B: beat. G: gap, changes of the table were not captured.';
+  comment on column pgfeed.log.watch is
+    'pgfeed.watch_list.id of the watched table; null for a trigger written by hand.';
+  comment on column pgfeed.log.rel is
+    'The table that the row is stored in (a partition, a child); null for a beat.';
+  comment on column pgfeed.log.op is
+    'I U D T: insert, update, delete, truncate. i u d: too large, only key is set. B: beat. G: '
+    'gap, changes of the table were not captured.';
   comment on column pgfeed.log.key is 'Primary key of a row that is too large to be logged.';
   comment on column pgfeed.log.new is 'The row after insert or update.';
-  comment on column pgfeed.log.old is 'The row before update or delete; for u the former key where it changed.';
+  comment on column pgfeed.log.old is
+    'The row before update or delete; for u the former key where it changed.';
 end
 $do$;

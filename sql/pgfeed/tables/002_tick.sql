@@ -13,9 +13,13 @@ begin
     constraint tick_pkey primary key (id)
   ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, vacuum_truncate = false);
 
-  comment on table pgfeed.tick is 'Durable snapshots, made by pgfeed.make_tick(). The oldest is the oldest position that is served.';
-  comment on column pgfeed.tick.last is 'The last log id that had been drawn when the tick was made.';
-  comment on column pgfeed.tick.tag is 'Random; a position names id and tag, so that another history is noticed.';
+  comment on table pgfeed.tick is
+    'Durable snapshots, made by pgfeed.make_tick(). The oldest is the oldest position that is '
+    'served.';
+  comment on column pgfeed.tick.last is
+    'The last log id that had been drawn when the tick was made.';
+  comment on column pgfeed.tick.tag is
+    'Random; a position names id and tag, so that another history is noticed.';
   comment on column pgfeed.tick.snap is 'The transactions that the position has seen.';
 end
 $do$;

@@ -15,9 +15,12 @@ begin
   );
 
   comment on table pgfeed.meta is 'One row: which history the log belongs to.';
-  comment on column pgfeed.meta.dbid is 'The database that wrote the log: a copy of it starts a new history.';
-  comment on column pgfeed.meta.sysid is 'The cluster that wrote the log: xids of another one mean nothing here.';
-  comment on column pgfeed.meta.prune_from is 'Where pruning goes on, so that it does not walk over rows that are already dead.';
+  comment on column pgfeed.meta.dbid is
+    'The database that wrote the log: a copy of it starts a new history.';
+  comment on column pgfeed.meta.sysid is
+    'The cluster that wrote the log: xids of another one mean nothing here.';
+  comment on column pgfeed.meta.prune_from is
+    'Where pruning goes on, so that it does not walk over rows that are already dead.';
   comment on column pgfeed.meta.history is 'Changes whenever former positions stop making sense.';
   comment on column pgfeed.meta.version is 'The version of this schema.';
 end

@@ -18,10 +18,14 @@ begin
     constraint watch_list_wake check (wake in ('auto', 'always', 'never'))
   );
 
-  comment on table pgfeed.watch_list is 'Tables on the feed. Written by pgfeed.watch() and pgfeed.unwatch() only.';
-  comment on column pgfeed.watch_list.level is 'As asked for: auto lets watch() take statement triggers where they are safe.';
-  comment on column pgfeed.watch_list.wake is 'auto: NOTIFY while no gateway is awake. always, never: never is for PREPARE TRANSACTION.';
+  comment on table pgfeed.watch_list is
+    'Tables on the feed. Written by pgfeed.watch() and pgfeed.unwatch() only.';
+  comment on column pgfeed.watch_list.level is
+    'As asked for: auto lets watch() take statement triggers where they are safe.';
+  comment on column pgfeed.watch_list.wake is
+    'auto: NOTIFY while no gateway is awake. always, never: never is for PREPARE TRANSACTION.';
   comment on column pgfeed.watch_list.name is 'What the table was called when it was watched.';
-  comment on column pgfeed.watch_list.granted_to is 'Roles that watch() gave SELECT to; unwatch() takes it back.';
+  comment on column pgfeed.watch_list.granted_to is
+    'Roles that watch() gave SELECT to; unwatch() takes it back.';
 end
 $do$;

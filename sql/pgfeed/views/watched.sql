@@ -1,5 +1,6 @@
 -- pgfeed.watched: the tables on the feed, as they are called now.
--- triggers: how many of the feed's triggers the table itself has; pgfeed.status() says whether they are right.
+-- triggers: how many of the feed's triggers the table itself has; pgfeed.status() says whether they
+-- are right.
 create or replace view pgfeed.watched as
   select w.id, w.rel as relation, n.nspname as schema, c.relname as "table", w.wake,
          case when exists (select from pg_catalog.pg_trigger g

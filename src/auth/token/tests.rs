@@ -1,5 +1,7 @@
 //! What a token must be, and every attack on it that has a name.
 
+use futures::FutureExt;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{AuthKeys, Settings, SettingsError, TokenError, Verifier};
@@ -285,6 +287,24 @@ async fn no_debug_print_or_error_repeats_a_secret_or_a_token() {
     let token = Issuer::secret().token(&with("exp", json!("mark-of-the-token")));
     let error = verifier.verify(&token, NOW).await.expect_err("bad");
     assert!(!format!("{error} {error:?}").contains("mark-of"), "{error:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_taken_for_a_token_or_breaks_the_reading(
+        text in "[ -~]{0,80}",
+        parts in prop::collection::vec("[A-Za-z0-9_=+/-]{0,30}", 0..5),
+        header in "\\{\"alg\":\"(HS256|none|RS256)\"(,\"[a-z5#S]{1,4}\":(1|\"x\"|null|\\[\\]))?\\}",
+        payload in "[ -~]{0,40}",
+    ) {
+        let verifier = Verifier::new(hs256()).expect("good settings");
+        let near = format!("{}.{}.{}", base64(&header), base64(&payload), base64("x"));
+        for token in [text, parts.join("."), near] {
+            // A secret is held, so nothing is waited for.
+            let result = verifier.verify(&token, NOW).now_or_never().expect("at once");
+            prop_assert!(result.is_err());
+        }
+    }
 }
 
 /// RSA of 1024 bits.

@@ -3,6 +3,7 @@
 //! Equality as in SQL but for one thing that JSON does not show: arrays whose first index is
 //! not 1 are taken as if it were.
 
+use super::literal::is_space;
 use super::value::Value;
 use crate::change::row::elements;
 
@@ -111,10 +112,6 @@ impl Reader<'_> {
     fn skip_spaces(&mut self) {
         self.rest = self.rest.trim_start_matches(is_space);
     }
-}
-
-fn is_space(c: char) -> bool {
-    c.is_ascii_whitespace() || c == '\x0b'
 }
 
 /// The sizes of all dimensions, where they are even.

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::literal::is_space;
+
 /// PostgreSQL's own limits on digits before and after the point.
 const WHOLE_MAX: i64 = 131_072;
 const FRACTION_MAX: i64 = 16_383;
@@ -107,7 +109,7 @@ fn length(text: &str) -> i64 {
 impl Decimal {
     /// Reads a literal as `numeric` does, limits included.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+        let text = text.trim_matches(is_space);
         if let Some(special) = special(&text.to_ascii_lowercase()) {
             return Some(special);
         }

@@ -70,6 +70,11 @@ impl Check {
             (Self::Compare(operator, value), Some(raw)) => {
                 value.compare(raw).map(|order| operator.accepts(order))
             }
+            (Self::In(values), Some(raw)) if matches!(values[..], [Value::Text(_), ..]) => {
+                // Read once, however long the list is.
+                let text = json::text(raw)?;
+                any(values, |value| value.compare_text(&text).map(Ordering::is_eq))
+            }
             (Self::In(values), Some(raw)) => any(values, |value| value.equals(raw)),
             (Self::Labels(labels), Some(raw)) => {
                 let label = json::text(raw)?;

@@ -125,16 +125,18 @@ impl Folder {
 /// A port that nobody listens on at this moment.
 pub(super) fn free_port() -> Result<u16, ClusterError> {
     let span = u64::from(PORTS.end - PORTS.start);
-    let mut refused = None;
     for _ in 0..PORT_TRIES {
         let above = u16::try_from(random() % span).expect("the span of ports fits");
-        let port = PORTS.start + above;
-        match TcpListener::bind(("127.0.0.1", port)) {
-            Ok(_listener) => return Ok(port),
-            Err(error) => refused = Some(error),
+        if is_free(PORTS.start + above) {
+            return Ok(PORTS.start + above);
         }
     }
-    Err(ClusterError::io("find a free port")(refused.expect("a try that fails leaves its error")))
+    Err(ClusterError::io("find a free port")(std::io::ErrorKind::AddrInUse.into()))
+}
+
+/// Whether a server could listen on this port now.
+pub(super) fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
 /// Random enough for a name and a port: the standard library seeds each state by itself.

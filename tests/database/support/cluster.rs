@@ -33,13 +33,13 @@ static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// A database of its own for one test.
-pub struct Database {
-    pub name: String,
-    pub owner: &'static str,
+pub(crate) struct Database {
+    pub(crate) name: String,
+    pub(crate) owner: &'static str,
 }
 
 /// Makes a database. Its owner is `builder`, who may create roles, or `plain`, who may not.
-pub async fn database(owner: &'static str) -> Database {
+pub(crate) async fn database(owner: &'static str) -> Database {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     ready().await;
     let admin = Session::open("postgres", "postgres").await;
@@ -49,30 +49,30 @@ pub async fn database(owner: &'static str) -> Database {
 
 impl Database {
     /// A database with the feed installed.
-    pub async fn with_feed() -> (Self, Session) {
+    pub(crate) async fn with_feed() -> (Self, Session) {
         let database = database("builder").await;
         database.install(None).await;
         let session = database.session().await;
         (database, session)
     }
 
-    pub async fn install(&self, grant_to: Option<&str>) -> Report {
+    pub(crate) async fn install(&self, grant_to: Option<&str>) -> Report {
         let mut session = self.session().await;
         install(&mut session.client, grant_to).await.expect("the feed can be installed")
     }
 
     /// A session of the owner.
-    pub async fn session(&self) -> Session {
+    pub(crate) async fn session(&self) -> Session {
         self.session_of(self.owner).await
     }
 
-    pub async fn session_of(&self, role: &str) -> Session {
+    pub(crate) async fn session_of(&self, role: &str) -> Session {
         Session::open(&self.name, role).await
     }
 }
 
 /// The folder of the server's socket. Starts the server.
-pub fn socket_folder() -> &'static Path {
+pub(crate) fn socket_folder() -> &'static Path {
     &CLUSTER.get_or_init(start).folder
 }
 
@@ -146,7 +146,7 @@ fn ordinary_user() -> Option<(u32, u32)> {
 }
 
 /// Waits until the server answers, then makes the roles that all tests share, once.
-pub async fn ready() {
+pub(crate) async fn ready() {
     static ROLES: OnceCell<()> = OnceCell::const_new();
     ROLES.get_or_init(make_roles).await;
 }

@@ -3,11 +3,11 @@
 mod cluster;
 mod session;
 
-pub use cluster::{Database, database};
-pub use session::Session;
+pub(crate) use cluster::{Database, database};
+pub(crate) use session::Session;
 
 /// An error as a person sees it: message and hint, down the chain.
-pub fn told(error: &dyn std::error::Error) -> String {
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

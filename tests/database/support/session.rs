@@ -12,18 +12,18 @@ use super::cluster::socket_folder;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Session {
-    pub client: Client,
+pub(crate) struct Session {
+    pub(crate) client: Client,
     messages: mpsc::Receiver<AsyncMessage>,
 }
 
 impl Session {
-    pub async fn open(database: &str, role: &str) -> Self {
+    pub(crate) async fn open(database: &str, role: &str) -> Self {
         Self::try_open(database, role).await.expect("the server takes the connection")
     }
 
     #[expect(clippy::disallowed_methods, reason = "the connection ends with its client")]
-    pub async fn try_open(database: &str, role: &str) -> Result<Self, Error> {
+    pub(crate) async fn try_open(database: &str, role: &str) -> Result<Self, Error> {
         let mut config = Config::new();
         config.host_path(socket_folder()).user(role).dbname(database);
         let (client, mut connection) = config.connect(NoTls).await?;
@@ -40,25 +40,25 @@ impl Session {
     }
 
     /// Runs commands that must succeed.
-    pub async fn run(&self, sql: &str) {
+    pub(crate) async fn run(&self, sql: &str) {
         if let Err(error) = self.try_run(sql).await {
             panic!("{sql}\n{}: {:?}", error.message(), error.hint());
         }
     }
 
-    pub async fn try_run(&self, sql: &str) -> Result<(), DbError> {
+    pub(crate) async fn try_run(&self, sql: &str) -> Result<(), DbError> {
         let done = timeout(PATIENCE, self.client.batch_execute(sql)).await.expect("it ends");
         done.map_err(|error| error.as_db_error().expect("the server answers").clone())
     }
 
     /// Runs commands that must fail, and returns code, message and hint.
-    pub async fn refused(&self, sql: &str) -> String {
+    pub(crate) async fn refused(&self, sql: &str) -> String {
         let error = self.try_run(sql).await.expect_err(sql);
         format!("{} {} {}", error.code().code(), error.message(), error.hint().unwrap_or_default())
     }
 
     /// The rows of a query, fields joined by `|`, null as nothing.
-    pub async fn rows(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
         let query = timeout(PATIENCE, self.client.simple_query(sql)).await.expect("it ends");
         let messages = match query {
             Ok(messages) => messages,
@@ -77,24 +77,24 @@ impl Session {
     }
 
     /// The one value of a query.
-    pub async fn value(&self, sql: &str) -> String {
+    pub(crate) async fn value(&self, sql: &str) -> String {
         let mut rows = self.rows(sql).await;
         assert_eq!(rows.len(), 1, "{sql}: {rows:?}");
         rows.remove(0)
     }
 
     /// What the log has, in the order of ids: operation, key, new and old row.
-    pub async fn log(&self) -> Vec<String> {
+    pub(crate) async fn log(&self) -> Vec<String> {
         self.rows("select op, key, new, old from pgfeed.log order by id").await
     }
 
     /// Empties the log, so that a test sees what follows.
-    pub async fn forget(&self) {
+    pub(crate) async fn forget(&self) {
         self.run("delete from pgfeed.log").await;
     }
 
     /// The payloads that have come up to now: a notification to ourselves marks the end.
-    pub async fn notified(&mut self) -> Vec<String> {
+    pub(crate) async fn notified(&mut self) -> Vec<String> {
         self.run("listen marker; select pg_notify('marker', 'end')").await;
         let mut payloads = Vec::new();
         loop {

@@ -33,12 +33,11 @@ pub(crate) fn all_hold(client: &Client, id: &str, truth: &[Transaction]) {
     }
 }
 
-/// The first faults, short enough to read.
+/// The first faults, short enough to read, each on a line of its own.
 pub(crate) fn shown(faults: &[String]) -> String {
-    let first = faults.iter().take(SHOWN);
-    first
-        .map(|fault| format!("\n  {}", fault.chars().take(CHARS_SHOWN).collect::<String>()))
-        .collect()
+    let cut = |fault: &String| fault.chars().take(CHARS_SHOWN).collect::<String>();
+    let first: Vec<_> = faults.iter().take(SHOWN).map(cut).collect();
+    format!("\n  {}", first.join("\n  "))
 }
 
 /// The transactions that really changed something in a table.

@@ -1,0 +1,174 @@
+//! What a declared feed asks of a token before it opens.
+
+use serde_json::Value;
+
+use super::Parts;
+use crate::auth::Claims;
+
+/// The key that asks for a role, under whatever claim the issuer puts roles.
+const ROLE: &str = "role";
+
+/// One thing asked for. All of a feed's must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Requirement {
+    /// One of these roles.
+    Role(Vec<String>),
+    /// A claim that is one of these.
+    Claim { path: String, wanted: Vec<Wanted> },
+}
+
+/// What a claim must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A value of the same type: `1` is not `"1"`.
+    Value(Value),
+    /// The part of the path that this placeholder stands for.
+    Part(String),
+}
+
+impl Requirement {
+    /// Reads `key = value` or `key = [value, …]`; `names` are the path's placeholders.
+    pub(super) fn new(key: &str, value: &Value, names: &[&str]) -> Result<Self, String> {
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        if values.is_empty() {
+            return Err(format!("`{key}` asks for one of no values"));
+        }
+        if key == ROLE {
+            let role = |value: &Value| value.as_str().map(str::to_owned);
+            let roles = values.iter().map(role).collect::<Option<Vec<_>>>();
+            let roles = roles.filter(|roles| roles.iter().all(|it| !it.contains(['{', '}'])));
+            return roles.map(Self::Role).ok_or_else(|| format!("`{key}` is not a role's name"));
+        }
+        let wanted = values.iter().map(|value| wanted(key, value, names));
+        Ok(Self::Claim { path: key.to_owned(), wanted: wanted.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether these claims have what is asked for.
+    pub(super) fn holds(&self, claims: &Claims, parts: &Parts) -> bool {
+        match self {
+            Self::Role(roles) => roles.iter().any(|role| claims.has_role(role)),
+            Self::Claim { path, wanted } => match claims.get(path) {
+                Some(Value::Array(members)) => {
+                    members.iter().any(|it| wanted.iter().any(|wanted| wanted.is(it, parts)))
+                }
+                Some(claim) => wanted.iter().any(|wanted| wanted.is(claim, parts)),
+                None => false,
+            },
+        }
+    }
+
+    /// In words, for `explain`.
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Self::Role(roles) => format!("a role of {}", roles.join(", ")),
+            Self::Claim { path, wanted } => {
+                let one = |wanted: &Wanted| match wanted {
+                    Wanted::Value(value) => value.to_string(),
+                    Wanted::Part(name) => format!("{{{name}}} of the path"),
+                };
+                let all: Vec<_> = wanted.iter().map(one).collect();
+                format!("the claim {path} to be {}", all.join(" or "))
+            }
+        }
+    }
+}
+
+impl Wanted {
+    /// A path has no types, so its part is compared with a claim's text, or with the digits of a
+    /// claim that is a whole number: `7` fits 7 and "7", while `07` and `7.0` fit neither.
+    fn is(&self, claim: &Value, parts: &Parts) -> bool {
+        match self {
+            Self::Value(value) => value == claim,
+            Self::Part(name) => parts.get(name).is_some_and(|part| match claim {
+                Value::String(text) => text == part,
+                Value::Number(number) if number.is_i64() || number.is_u64() => {
+                    number.to_string() == *part
+                }
+                _ => false,
+            }),
+        }
+    }
+}
+
+fn wanted(key: &str, value: &Value, names: &[&str]) -> Result<Wanted, String> {
+    match value {
+        Value::String(text) if text.contains(['{', '}']) => {
+            let name = text.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+            match name.filter(|it| names.contains(it)) {
+                Some(name) => Ok(Wanted::Part(name.to_owned())),
+                None => Err(format!("`{key}`: `{text}` is no placeholder of the path")),
+            }
+        }
+        // A claim that is "" would fit a setting that was left empty by mistake.
+        Value::String(text) if text.is_empty() => Err(format!("`{key}` is empty")),
+        Value::String(_) | Value::Bool(_) => Ok(Wanted::Value(value.clone())),
+        Value::Number(number) if number.is_i64() || number.is_u64() => {
+            Ok(Wanted::Value(value.clone()))
+        }
+        _ => Err(format!("`{key}` is neither text, a whole number nor a truth value")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Claims, Parts, Requirement};
+
+    fn holds(key: &str, wanted: &Value, claims: Value) -> bool {
+        let Value::Object(object) = claims else { panic!("claims are an object") };
+        let claims = Claims::new(object, "realm.roles", 0);
+        let parts = Parts::from([("id".to_owned(), "7".to_owned())]);
+        let requirement = Requirement::new(key, wanted, &["id"]).expect("a requirement");
+        requirement.holds(&claims, &parts)
+    }
+
+    #[test]
+    fn a_role_is_one_of_those_named() {
+        let claims = |roles: Value| json!({"role": "admin", "realm": {"roles": roles}});
+        assert!(holds("role", &json!(["admin", "mentor"]), claims(json!("mentor"))));
+        assert!(holds("role", &json!("mentor"), claims(json!(["x", "mentor"]))));
+        // Roles stand where the settings say, and nowhere else.
+        assert!(!holds("role", &json!(["admin"]), claims(json!("mentor"))));
+        assert!(!holds("role", &json!(["mentor"]), claims(json!("Mentor"))));
+        assert!(!holds("role", &json!(["mentor"]), json!({})));
+    }
+
+    #[test]
+    fn a_claim_equals_a_part_of_the_path_or_a_value_of_its_type() {
+        let part = |claim: Value| holds("sub", &json!("{id}"), json!({ "sub": claim }));
+        assert!(part(json!("7")) && part(json!(7)) && part(json!(["8", "7"])));
+        for other in [json!("07"), json!("7 "), json!(7.0), json!(70), json!(null), json!({"7": 7})]
+        {
+            assert!(!part(other.clone()), "{other}");
+        }
+        assert!(!holds("sub", &json!("{id}"), json!({})));
+        let level =
+            |wanted: Value, claim: Value| holds("level", &wanted, json!({ "level": claim }));
+        assert!(level(json!(1), json!(1)) && level(json!([1, 2]), json!(2)));
+        assert!(level(json!("a"), json!("a")) && level(json!(true), json!(true)));
+        assert!(!level(json!(1), json!("1")) && !level(json!("1"), json!(1)));
+        assert!(!level(json!(true), json!("true")) && !level(json!(1), json!(1.0)));
+    }
+
+    #[test]
+    fn what_could_never_or_always_hold_is_refused_at_the_start() {
+        for (key, value) in [
+            ("role", json!([])),
+            ("role", json!([1])),
+            ("role", json!("{id}")),
+            ("sub", json!("{other}")),
+            ("sub", json!("x-{id}")),
+            ("sub", json!("")),
+            ("sub", json!(null)),
+            ("sub", json!(1.5)),
+            ("sub", json!({})),
+            ("sub", json!([["7"]])),
+        ] {
+            assert!(Requirement::new(key, &value, &["id"]).is_err(), "{key} {value}");
+        }
+    }
+}
