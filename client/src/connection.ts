@@ -81,6 +81,7 @@ export class Connection {
       onOther: () => {
         this.#leave()
         this.#handlers.onIdentity()
+        if (this.#isWanted) void this.#open()
       },
     })
   }
@@ -127,7 +128,7 @@ export class Connection {
       const askedAtMs = Date.now()
       clearTimeout(this.#deadline)
       this.#deadline = setTimeout(() => {
-        if (this.#heardAtMs < askedAtMs) this.#cut('no answer from the gateway')
+        if (this.#heardAtMs < askedAtMs) this.#cut('the gateway did not answer')
       }, ANSWER_WITHIN_MS)
     } else this.#checkSilence()
   }
@@ -263,13 +264,9 @@ async function openerOf(transport: Transport): Promise<OpenLink> {
   return transport === 'websocket' ? openWebSocket : (await import('./http.js'))[transport]
 }
 
-/** Messages that a gateway sends only when it knows where the log ends. */
+/** A gateway tells a position only when it knows the log; one to catch up from is an old one. */
 function isFresh(message: ServerMessage): boolean {
-  return (
-    message.type === 'cursor' ||
-    message.type === 'live' ||
-    (message.type === 'subscribed' && message.live)
-  )
+  return 'cursor' in message && !('live' in message && !message.live)
 }
 
 function isBrowserOffline(): boolean {

@@ -105,6 +105,8 @@ export async function endingOf(response: Response): Promise<Ending> {
   const body = (await response.json().catch(() => null)) as Partial<Refusal> | null
   const message = body?.message ?? `HTTP ${String(response.status)}`
   if (response.status === 401) return { code: 4401, reason: message }
+  // No such path: something else answers there, not a gateway.
+  if (response.status === 404) return { code: 1006, reason: message }
   if (body?.code && response.status < 429) return { code: body.code, message }
   const seconds = response.headers.get('retry-after')
   if (response.status < 429) return { code: 1006, reason: message }

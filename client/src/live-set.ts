@@ -22,7 +22,7 @@ export const LOADING: SetState<never> = { rows: [], status: 'loading', error: nu
 
 const NO_KEY: TableError = {
   code: 'no_key',
-  message: 'rows of a table without a primary key cannot be told apart',
+  message: 'the table has no primary key',
   retrying: false,
 }
 

@@ -104,7 +104,7 @@ export class Subscription {
         this.attempts = 0
         this.error = null
         this.remedy = null
-        this.#moveTo({ cursor: message.cursor, whole: true })
+        this.#moveTo(message.cursor, true)
         // Told its columns anew after a change of the table, a live subscription stays live.
         this.#enter(message.live || this.state === 'live' ? 'live' : 'catching-up')
         return
@@ -118,7 +118,7 @@ export class Subscription {
       case 'resync':
         this.void(message.reason)
         if (this.spec.snapshot) this.#rows = []
-        this.#moveTo({ cursor: message.cursor, whole: true })
+        this.#moveTo(message.cursor, true)
         this.#enter('live')
         return
     }
@@ -139,7 +139,7 @@ export class Subscription {
 
   /** Everything up to `cursor` has come. */
   commit(cursor: string, whole: boolean): void {
-    this.#moveTo({ cursor, whole })
+    this.#moveTo(cursor, whole)
     if (this.#rows === null) this.#flush(whole)
   }
 
@@ -188,9 +188,9 @@ export class Subscription {
     this.#deliver({ type: 'status' })
   }
 
-  #moveTo(cut: Cut): void {
-    if (this.#rows === null) this.#cursor = cut.cursor
-    else this.#rowsCut = cut
+  #moveTo(cursor: string, whole: boolean): void {
+    if (this.#rows === null) this.#cursor = cursor
+    else this.#rowsCut = { cursor, whole }
   }
 
   #flush(whole: boolean): void {
