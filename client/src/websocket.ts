@@ -28,7 +28,7 @@ export function openWebSocket(options: LinkOptions, handlers: LinkHandlers): Lin
     handlers.onEnd({
       code: event.code,
       reason: event.reason,
-      retryMs: retryMs === undefined ? undefined : Number(retryMs),
+      retryMs: retryMs ? Number(retryMs) : undefined,
     })
   }
   return {

@@ -11,23 +11,26 @@ const READY = /pgfeed is ready on (http:\S+)/
 
 /** Runs one of the program's commands on a database. */
 export async function pgfeed(database: string, ...words: string[]): Promise<void> {
-  await run(program(), words, { env: { ...process.env, DATABASE_URL: database } })
+  await run(program(), words, { env: { PATH: process.env['PATH'], DATABASE_URL: database } })
 }
 
 /** The gateway as a process of its own, started again when it dies. */
 export class Gateway {
   readonly #database: string
   readonly #secret: string
+  readonly #origin: string
   #process: ChildProcess | null = null
   #url = ''
 
-  private constructor(database: string, secret: string) {
+  private constructor(database: string, secret: string, origin: string) {
     this.#database = database
     this.#secret = secret
+    this.#origin = origin
   }
 
-  static async start(database: string, secret: string): Promise<Gateway> {
-    const gateway = new Gateway(database, secret)
+  /** Starts one for the pages of an origin. */
+  static async start(database: string, secret: string, origin: string): Promise<Gateway> {
+    const gateway = new Gateway(database, secret, origin)
     await gateway.begin()
     return gateway
   }
@@ -45,11 +48,12 @@ export class Gateway {
     const listen = this.#url === '' ? '127.0.0.1:0' : new URL(this.#url).host
     const child = spawn(program(), ['serve', '--config', SETTINGS], {
       env: {
-        ...process.env,
+        PATH: process.env['PATH'],
         PGFEED__DATABASE__URL: this.#database,
         PGFEED__AUTH__JWT_SECRET: this.#secret,
         PGFEED__SERVER__LISTEN: listen,
-        PGFEED__SERVER__ALLOWED_ORIGINS: '*',
+        PGFEED__SERVER__ALLOWED_ORIGINS: this.#origin,
+        PGFEED__SERVER__CONSOLE: 'true',
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -4,7 +4,8 @@ import { Cluster } from '../../../client/test/support/cluster.js'
 import { Gateway } from './gateway.js'
 import { prepare } from './prepare.js'
 
-const PORT = Number(process.env['PORT'] ?? 5173)
+const PORT = Number(process.env['ACADEMY_PORT'] ?? 5173)
+const PAGE = `http://localhost:${String(PORT)}`
 
 /** A database (yours by DATABASE_URL, else a throwaway one), the gateway, the API and the pages. */
 export async function start(): Promise<void> {
@@ -13,13 +14,13 @@ export async function start(): Promise<void> {
   const database = given ?? (await cluster?.createDatabase('academy')) ?? ''
   const secret = process.env['JWT_SECRET'] ?? randomBytes(32).toString('hex')
   await prepare(database)
-  const gateway = await Gateway.start(database, secret)
+  const gateway = await Gateway.start(database, secret, PAGE)
   process.env['DATABASE_URL'] = database
   process.env['JWT_SECRET'] = secret
   process.env['GATEWAY_URL'] = gateway.url
-  const server = await createServer({ server: { port: PORT } })
+  const server = await createServer({ server: { port: PORT, strictPort: true } })
   await server.listen()
-  greet(server.config.server.port, database, gateway)
+  greet(database, gateway)
 
   const stop = async (): Promise<void> => {
     await server.close()
@@ -31,16 +32,16 @@ export async function start(): Promise<void> {
   process.once('SIGTERM', () => void stop())
 }
 
-function greet(port: number, database: string, gateway: Gateway): void {
-  const page = `http://localhost:${String(port)}/`
+function greet(database: string, gateway: Gateway): void {
   console.log(`
 The academy is open. Put two windows side by side:
 
-  an administrator   ${page}?as=edsger
-  a student          ${page}?as=ada
+  an administrator   ${PAGE}/?as=edsger
+  a student          ${PAGE}/?as=ada
 
   database           psql ${database}
-  gateway            ${gateway.url}, process ${String(gateway.pid)}
+  console            ${gateway.url}console/
+  gateway            process ${String(gateway.pid)}
 
 Kill the gateway (kill -9 ${String(gateway.pid)}): it is started again, and no page misses a change.
 Ctrl-C ends everything.`)

@@ -7,6 +7,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { createServer } from 'vite'
 import type { ViteDevServer } from 'vite'
 import { Cluster } from '../../../client/test/support/cluster.js'
+import { freePort } from '../../../client/test/support/port.js'
 import { Gateway } from '../server/gateway.js'
 import { prepare } from '../server/prepare.js'
 
@@ -40,11 +41,12 @@ export class Academy {
     const cluster = await Cluster.start()
     const database = await cluster.createDatabase('academy')
     await prepare(database)
-    const gateway = await Gateway.start(database, SECRET)
+    const port = await freePort()
+    const gateway = await Gateway.start(database, SECRET, `http://localhost:${String(port)}`)
     process.env['DATABASE_URL'] = database
     process.env['JWT_SECRET'] = SECRET
     process.env['GATEWAY_URL'] = gateway.url
-    const server = await createServer({ server: { port: 0 }, logLevel: 'error' })
+    const server = await createServer({ server: { port, strictPort: true }, logLevel: 'error' })
     await server.listen()
     return new Academy(cluster, gateway, server)
   }
