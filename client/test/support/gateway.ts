@@ -3,14 +3,13 @@ import type { ChildProcess } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from './port.js'
 import { until } from './until.js'
 
 const run = promisify(execFile)
-const BUILT = fileURLToPath(new URL('../../../target/debug/pgfeed', import.meta.url))
+const BUILT = resolve('../target/debug/pgfeed')
 const PROGRAM = process.env['PGFEED_PROGRAM'] ?? BUILT
 const SECRET = 'a secret for tests, of more than 32 bytes'
 
