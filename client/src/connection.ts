@@ -137,6 +137,7 @@ export class Connection {
     this.#turn += 1
     this.#link?.close()
     this.#forget()
+    this.#tell('lost', {})
   }
 
   #forget(): void {

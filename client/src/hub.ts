@@ -118,15 +118,15 @@ export class Hub implements ConnectionHandlers {
     this.#each((one) => {
       if (one.id !== id) return
       const remedy = one.refuse(code, message)
+      // It may still run: a lane whose rows have another shape does.
+      if (remedy === 'afresh' && id) this.connection.link?.unsubscribe(id)
       if (remedy === 'never' || remedy === 'token') return
-      const leastMs = remedy === 'later' ? LATER_MS : 0
       one.retry = setTimeout(
         () => {
           this.#ask(one)
         },
-        leastMs + backoffMs(one.attempts),
+        remedy === 'later' ? LATER_MS + backoffMs(3) : backoffMs(0),
       )
-      one.attempts += 1
     })
   }
 }

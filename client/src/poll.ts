@@ -26,7 +26,8 @@ async function runPolls(lane: Lane, { options, send }: LaneRequest): Promise<End
     // Nothing says hello here. The next answer is due within the wait.
     lane.relay({ type: 'hello', protocol: 1, server: '', heartbeat_ms: WAIT_S * 1000 })
     for (const message of answer.messages) lane.relay(message)
-    lane.commit(answer.cursor, false)
+    const last = answer.messages.at(-1)
+    lane.commit(answer.cursor, last?.type === 'cursor' && last.partial === true)
     lane.relay({ type: 'heartbeat', at: '', lag_ms: 0 })
   }
 }

@@ -50,8 +50,7 @@ export class Subscription {
   id: string | null = null
   /** What would lift a refusal. */
   remedy: Remedy | null = null
-  /** How often it was refused since it last worked. */
-  attempts = 0
+  /** When it is asked for again. */
   retry: ReturnType<typeof setTimeout> | undefined
   readonly #deliver: (delivery: Delivery) => void
   #cursor: string | undefined
@@ -101,7 +100,6 @@ export class Subscription {
         this.#topic = message.topic
         this.#shape = message.shape
         this.#key = message.key
-        this.attempts = 0
         this.error = null
         this.remedy = null
         this.#moveTo(message.cursor, true)

@@ -134,7 +134,7 @@ test('a table that is refused is an error, not an empty list', async () => {
     return `${status} ${error?.code ?? ''} ${refusal?.code ?? ''}`
   }
   const page = mount(<Page />)
-  await until('the refusal', () => page.textContent === 'error forbidden forbidden')
+  await until('the refusal', () => page.textContent === 'error unauthorized unauthorized')
 })
 
 test('a set that is not enabled asks for nothing', async () => {
