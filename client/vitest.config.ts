@@ -4,7 +4,13 @@ import { defineConfig } from 'vitest/config'
 // Tests against a real gateway wait for real processes.
 const PATIENCE_MS = 60_000
 
-const patient = { testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS, maxWorkers: 2 }
+const patient = {
+  testTimeout: PATIENCE_MS,
+  hookTimeout: PATIENCE_MS,
+  maxWorkers: 2,
+  // Projects of other means run before or after.
+  sequence: { groupOrder: 1 },
+}
 const globalSetup = ['test/support/global.ts']
 
 /** The hooks are one source for two versions of React. */

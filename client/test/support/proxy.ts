@@ -8,6 +8,8 @@ export interface Manners {
   breaksUpgrades: boolean
   /** Holds an answer back until it has ended. */
   buffers: boolean
+  /** After how many bytes to the client each WebSocket in turn is cut. */
+  cuts: number[]
 }
 
 /** An HTTP proxy with bad manners, before a gateway. */
@@ -27,7 +29,7 @@ export class Proxy {
 
   static async before(port: number, manners: Partial<Manners>): Promise<Proxy> {
     const server = createServer()
-    const proxy = new Proxy(server, { breaksUpgrades: false, buffers: false, ...manners })
+    const proxy = new Proxy(server, { breaksUpgrades: false, buffers: false, cuts: [], ...manners })
     server.on('request', (incoming, outgoing) => {
       const { url, method, headers } = incoming
       const passed = request({ port, host: '127.0.0.1', path: url, method, headers }, (answer) => {
@@ -57,7 +59,17 @@ export class Proxy {
           lines.push(`${answer.rawHeaders[n] ?? ''}: ${answer.rawHeaders[n + 1] ?? ''}`)
         }
         socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-        upstream.pipe(socket).pipe(upstream)
+        let left = proxy.manners.cuts.shift() ?? Infinity
+        upstream.on('data', (part: Buffer) => {
+          socket.write(part.subarray(0, left))
+          left -= part.length
+          if (left > 0) return
+          socket.destroy()
+          upstream.destroy()
+        })
+        upstream.on('close', () => socket.destroy())
+        socket.on('close', () => upstream.destroy())
+        socket.pipe(upstream)
         upstream.on('error', () => socket.destroy())
         socket.on('error', () => upstream.destroy())
       })
