@@ -5,5 +5,6 @@ pub mod build;
 pub mod cli;
 pub mod database;
 pub mod dev;
+pub mod fitness;
 pub mod serve;
 pub mod tail;

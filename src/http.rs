@@ -6,7 +6,9 @@
 
 pub mod answer;
 pub mod door;
+pub mod opening;
 pub mod query;
+pub mod ready;
 pub mod routes;
 pub mod server;
 pub mod socket;

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod cluster;
 pub mod connect;
 mod error;
+pub mod inspect;
 pub mod install;
 pub mod listener;
 pub mod log;

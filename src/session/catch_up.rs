@@ -15,7 +15,7 @@ use crate::{
         Body, Chunk, CursorMark, Grant, LogError, LogRow, Notice, Topic,
         cut::{Cut, Cutter},
         encode::Addressee,
-        filter::{CompiledFilter, Filter},
+        filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
         log::Found,
         route::messages_of,
@@ -45,9 +45,14 @@ pub enum Start {
 }
 
 /// Reads a client's filter for a table, over columns that the reader may see in every row.
-pub fn filter(text: &str, table: &Table, grant: &Grant) -> Result<CompiledFilter, Refusal> {
+pub fn filter(
+    text: &str,
+    limits: filter::Limits,
+    table: &Table,
+    grant: &Grant,
+) -> Result<CompiledFilter, Refusal> {
     let may_see = |name: &str| table.column(name).is_some_and(|it| grant.is_filterable(it));
-    Filter::parse(text)
+    Filter::parse_within(text, limits)
         .and_then(|filter| filter.compile(table, &may_see))
         .map_err(|error| Refusal::new(Code::BadFilter, error.to_string()))
 }
@@ -78,17 +83,21 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
             live,
         })
     };
+    let tell = |json| {
+        shared.push_to(ticket, &Frames::one(json));
+    };
     match start {
-        Start::Now | Start::Cursor(_) => shared.push(subscribed()),
+        Start::Now | Start::Cursor(_) => tell(subscribed()),
         Start::Over { reason: Resync::TableChanged, is_told: true } => {
-            shared.push(reply::resync(id, Resync::TableChanged, cursor));
-            shared.push(subscribed());
+            tell(reply::resync(id, Resync::TableChanged, cursor));
+            tell(subscribed());
         }
+        // The topic is still the one that `subscribed` told.
         Start::Over { reason, is_told } => {
             if !is_told {
-                shared.push(subscribed());
+                tell(subscribed());
             }
-            shared.push(reply::resync(id, *reason, cursor));
+            tell(reply::resync(id, *reason, cursor));
         }
     }
     if let Start::Over { reason, .. } = start {
@@ -189,10 +198,11 @@ impl CatchUp<'_> {
         };
         let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
         let position = Position { tick, since: Arc::new(since) };
+        self.come_up_to(&position).await;
         let first = hub.first_after(&position);
         let is_part = match first {
-            Some(first) => self.tail_has(first, &position),
-            None => self.shared.context.history.has(&position).await?,
+            Some(first) if self.tail_has(first, &position) => true,
+            _ => self.shared.context.history.has(&position).await?,
         };
         if !is_part {
             return Err(over(Resync::HistoryChanged));
@@ -207,6 +217,18 @@ impl CatchUp<'_> {
                 let (seq, position, mark) = self.from_log(&position, &position, mark).await?;
                 self.from_chunk(seq, position, mark).await
             }
+        }
+    }
+
+    /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
+    /// join there would lead its reader back; one read from now on, all it has seen is here.
+    async fn come_up_to(&self, position: &Position) {
+        let hub = &self.shared.context.hub;
+        let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
+        let is_here = tick >= position.tick.id
+            && hub.first_after(position).is_some_and(|first| self.tail_has(first, position));
+        if !is_here {
+            hub.has_all_of_now().await;
         }
     }
 
@@ -257,7 +279,7 @@ impl CatchUp<'_> {
                 return Ok(());
             }
             let frames = self.frames(&chunk, &known)?;
-            self.shared.queue.push(&frames);
+            self.shared.push_to(self.ticket, &frames);
             if let Some(newer) = &chunk.cursor {
                 mark = newer.clone();
             }
@@ -371,7 +393,7 @@ impl CatchUp<'_> {
                 messages.push(self.cursor(&mark.text, cut.is_partial));
             }
         }
-        self.shared.queue.push(&Frames::new(messages));
+        self.shared.push_to(self.ticket, &Frames::new(messages));
         Ok(())
     }
 
