@@ -232,7 +232,7 @@ impl Site {
             upgrade::values(headers, &header::SEC_WEBSOCKET_PROTOCOL),
             Some(&request.query),
         )
-        .map_err(|_| "more than one token")?;
+        .map_err(|bearer::TwoTokens| "more than one token")?;
         match token {
             None => Ok(None),
             Some(token) => match self.door.verify(&token).await {

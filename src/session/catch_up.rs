@@ -309,6 +309,7 @@ impl CatchUp<'_> {
         Ok(Frames::new(messages))
     }
 
+    #[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
     fn messages<'r>(
         &self,
         rows: impl IntoIterator<Item = &'r LogRow>,

@@ -268,7 +268,7 @@ async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError>
     let Some((first, last)) = ids.bounds() else { return Ok(true) };
     let xmax = known.snapshot.xmax().to_string();
     let open: Vec<String> = known.snapshot.open().iter().map(u64::to_string).collect();
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&xmax, &open, &first, &last];
+    let parameters: [&(dyn ToSql + Sync); 4] = [&xmax, &open, &first, &last];
     let rows = within(STEP_LIMIT, doing, client.query_raw(ROWS, parameters)).await?;
     let mut rows = std::pin::pin!(rows);
     let (mut count, mut sum) = (0_u64, 0_u64);
