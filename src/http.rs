@@ -5,12 +5,15 @@
 //! sockets politely.
 
 pub mod answer;
+pub mod body;
 pub mod door;
 pub mod query;
 pub mod routes;
 pub mod server;
 pub mod socket;
+pub mod sse;
 pub mod upgrade;
+mod visit;
 
 pub use door::Door;
 pub use server::Server;

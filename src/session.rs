@@ -9,7 +9,10 @@ pub mod context;
 pub mod lag;
 pub mod limits;
 pub mod queue;
+pub mod shapes;
+pub mod stream;
 pub mod subscription;
+pub mod telling;
 
 pub use client::Session;
 pub use context::{Access, Context};

@@ -42,12 +42,12 @@ pub struct Site {
 
 /// A request as far as any route looks at it.
 #[derive(Clone, Debug)]
-struct Request {
-    method: Method,
+pub(super) struct Request {
+    pub(super) method: Method,
     path: String,
-    query: String,
-    headers: HeaderMap,
-    peer: SocketAddr,
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: SocketAddr,
     upgrade: Option<OnUpgrade>,
 }
 
@@ -94,9 +94,10 @@ impl Site {
             }
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
             (&Method::GET, "/metrics") => answer::text((self.metrics)()),
-            (&Method::GET, path) => match path.strip_prefix("/ws/") {
-                Some(feed) => self.web_socket(request, feed).await,
-                None => answer::error(Code::NotFound, "no such path"),
+            (&Method::GET | &Method::OPTIONS, path) => match split_feed(path) {
+                Some(("ws", feed)) => self.web_socket(request, feed).await,
+                Some(("sse", feed)) => self.sse(request, feed).await,
+                _ => answer::error(Code::NotFound, "no such path"),
             },
             _ => answer::error(Code::NotFound, "no such path"),
         }
@@ -148,13 +149,7 @@ impl Site {
 
     async fn arrive(&self, request: &Request) -> Result<(Answer, Arrival), Refused> {
         let refused = |code, message| Refused { code, message };
-        if self.context.drain.is_cancelled() {
-            return Err(refused(Code::Unavailable, "the gateway drains; try again"));
-        }
-        if self.context.hub.now().is_none() {
-            let message = "the database has not been reached yet; try again";
-            return Err(refused(Code::Unavailable, message));
-        }
+        self.check_open()?;
         self.check_origin(&request.headers)?;
         let answer = upgrade::accept(&request.headers)
             .map_err(|message| refused(Code::BadMessage, message))?;
@@ -186,7 +181,19 @@ impl Site {
         Ok((answer, arrival))
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    /// Whether clients are served now.
+    pub(super) fn check_open(&self) -> Result<(), Refused> {
+        let unavailable = |message| Err(Refused { code: Code::Unavailable, message });
+        if self.context.drain.is_cancelled() {
+            return unavailable("the gateway drains; try again");
+        }
+        if self.context.hub.now().is_none() {
+            return unavailable("the database has not been reached yet; try again");
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let origins: Vec<&str> = upgrade::values(headers, &header::ORIGIN).collect();
         let hosts: Vec<&str> = upgrade::values(headers, &header::HOST).collect();
         if self.door.rules().origins.admits(&origins, &hosts) {
@@ -196,7 +203,10 @@ impl Site {
         Err(Refused { code: Code::Forbidden, message })
     }
 
-    async fn claims(&self, request: &Request) -> Result<Option<Arc<Claims>>, &'static str> {
+    pub(super) async fn claims(
+        &self,
+        request: &Request,
+    ) -> Result<Option<Arc<Claims>>, &'static str> {
         let headers = &request.headers;
         let token = bearer::token(
             upgrade::values(headers, &header::AUTHORIZATION),
@@ -217,4 +227,9 @@ impl Site {
     }
 }
 
-const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
+
+/// The transport and the feed of a path.
+fn split_feed(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix('/')?.split_once('/')
+}

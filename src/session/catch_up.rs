@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 
-use super::subscription::{Refusal, Shared, Ticket};
+use super::{
+    shapes::Since,
+    subscription::{Refusal, Shared, Ticket},
+};
 use crate::{
     change::{Cursor, Position, Table, position::Progress},
     feed::{
@@ -21,8 +24,8 @@ use crate::{
         route::messages_of,
     },
     wire::{
-        Code, Frames,
-        frame::Message,
+        Code, Encoding, Frames, Subscribe,
+        frame::{EventId, Message},
         reply::{self, Resync, Subscribed},
     },
 };
@@ -58,6 +61,7 @@ pub fn join_now(shared: &Shared, ticket: &Ticket, start: &Start) -> Result<(), N
         let member = shared.set_live(ticket, joined.after);
         if member != Member::Cancelled {
             tell_start(shared, ticket, &joined.mark.text, start, true);
+            shared.settle(ticket);
         }
         member
     };
@@ -79,16 +83,16 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
         })
     };
     match start {
-        Start::Now | Start::Cursor(_) => shared.push(subscribed()),
+        Start::Now | Start::Cursor(_) => shared.push_at(subscribed(), cursor),
         Start::Over { reason: Resync::TableChanged, is_told: true } => {
             shared.push(reply::resync(id, Resync::TableChanged, cursor));
-            shared.push(subscribed());
+            shared.push_at(subscribed(), cursor);
         }
         Start::Over { reason, is_told } => {
             if !is_told {
                 shared.push(subscribed());
             }
-            shared.push(reply::resync(id, *reason, cursor));
+            shared.push_at(reply::resync(id, *reason, cursor), cursor);
         }
     }
     if let Start::Over { reason, .. } = start {
@@ -107,7 +111,12 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
             tracing::warn!(%error, "A subscription could not be caught up.");
             let message = "the database cannot be read now; subscribe again with the same cursor";
             shared.push(reply::error(Code::Unavailable, message, Some(&ticket.request.id)));
-            shared.remove(&ticket.request.id);
+            if shared.queue.encoding() == Encoding::EventStream {
+                // The stream's subscriptions have one cursor: they come back together.
+                shared.queue.give_up();
+            } else {
+                shared.remove(&ticket.request.id);
+            }
         }
     }
 }
@@ -174,7 +183,11 @@ impl CatchUp<'_> {
 
     async fn from_cursor(&self, cursor: &Cursor) -> Result<(), Failure> {
         let over = |reason| Failure::Over { reason, is_told: false };
-        if self.ticket.request.shape.as_ref().is_some_and(|it| *it != self.topic().spec.shape()) {
+        let Subscribe { shape, since, .. } = &*self.ticket.request;
+        let now = self.topic().spec.shape();
+        let is_other = shape.as_ref().is_some_and(|it| *it != now);
+        let since = since.as_ref().and_then(|text| Since::parse(text).ok());
+        if is_other || since.is_some_and(|it| !it.admits(&now)) {
             return Err(over(Resync::ShapeChanged));
         }
         let hub = &self.shared.context.hub;
@@ -257,7 +270,7 @@ impl CatchUp<'_> {
                 return Ok(());
             }
             let frames = self.frames(&chunk, &known)?;
-            self.shared.queue.push(&frames);
+            self.shared.queue.push_own(&frames);
             if let Some(newer) = &chunk.cursor {
                 mark = newer.clone();
             }
@@ -294,7 +307,7 @@ impl CatchUp<'_> {
 
     fn cursor(&self, text: &str, is_partial: bool) -> Message {
         let json = reply::cursor(Some(&self.ticket.request.id), text, is_partial);
-        let event_id = Some(text.to_owned().into());
+        let event_id = Some(EventId { cursor: text.to_owned().into(), is_alone: true });
         Message { json: json.into(), order: u32::MAX, event_id }
     }
 
@@ -307,13 +320,15 @@ impl CatchUp<'_> {
             }
             for chunk in missing {
                 match self.frames(chunk, known) {
-                    Ok(frames) => shared.queue.push(&frames),
+                    Ok(frames) => shared.queue.push_own(&frames),
                     // `join` hands over no chunk that ends the topic; what cannot be judged
                     // comes with such a notice.
                     Err(_) => tracing::error!("A chunk could not be replayed at a join."),
                 }
             }
-            shared.push(reply::live(&self.ticket.request.id, &joined.mark.text));
+            let live = reply::live(&self.ticket.request.id, &joined.mark.text);
+            shared.push_at(live, &joined.mark.text);
+            shared.settle(self.ticket);
             member
         };
         shared.context.hub.join(shared.client, self.topic(), Some(seq), replay).map(drop)
@@ -371,7 +386,7 @@ impl CatchUp<'_> {
                 messages.push(self.cursor(&mark.text, cut.is_partial));
             }
         }
-        self.shared.queue.push(&Frames::new(messages));
+        self.shared.queue.push_own(&Frames::new(messages));
         Ok(())
     }
 

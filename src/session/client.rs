@@ -8,15 +8,16 @@ use super::{
     lag,
     limits::Rate,
     queue::Lag,
+    shapes::Since,
     subscription::{Refusal, Shared, Ticket, error},
+    telling::Telling,
 };
 use crate::{
     auth::claims::Claims,
-    change::Cursor,
     feed::{Notice, hub::NotYet},
     tasks,
     wire::{
-        Close, Code, Request, Subscribe,
+        Close, Code, Encoding, Request, Subscribe,
         reply::{self, Ended, Resync},
     },
 };
@@ -47,6 +48,11 @@ impl Session {
         shared.push(reply::hello(context.heartbeat_ms));
         metrics::gauge!("pgfeed_connections").increment(1);
         Self { shared, rate, over_rate: 0, errors: 0, lag: None }
+    }
+
+    /// What its requests and its catch-ups share.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// What waits for the client.
@@ -129,7 +135,7 @@ impl Session {
             Some(text) => {
                 let bad =
                     |bad: crate::change::BadCursor| Refusal::new(Code::BadCursor, bad.to_string());
-                Start::Cursor(Box::new(Cursor::parse(text).map_err(bad)?))
+                Start::Cursor(Box::new(Since::parse(text).map_err(bad)?.cursor))
             }
             None => Start::Now,
         };
@@ -171,6 +177,7 @@ impl Session {
             for request in self.shared.take_ended(*topic) {
                 start_over(&self.shared, request, *notice);
             }
+            self.shared.queue.telling(Telling::release);
         }
         let is_recovering = self.lag.as_ref().is_some_and(|task| !task.is_finished());
         if let (Some(lag), false) = (lag, is_recovering) {
@@ -223,6 +230,10 @@ fn begin(shared: &Arc<Shared>, request: Arc<Subscribe>, start: Start) -> Result<
     };
     let ticket = shared.add(request, topic);
     metrics::gauge!("pgfeed_subscriptions").increment(1);
+    let starts_over = matches!(start, Start::Over { is_told: true, .. });
+    if starts_over || shared.queue.encoding() == Encoding::EventStream {
+        shared.withhold(&ticket);
+    }
     let is_done = match &start {
         Start::Now | Start::Over { .. } => match catch_up::join_now(shared, &ticket, &start) {
             Ok(()) => true,
@@ -242,10 +253,12 @@ fn begin(shared: &Arc<Shared>, request: Arc<Subscribe>, start: Start) -> Result<
 pub fn restart(shared: &Arc<Shared>, ticket: &Ticket) {
     let request = Arc::clone(&ticket.request);
     let table = ticket.topic.spec.table.oid;
+    shared.queue.telling(Telling::withhold);
     if shared.remove(&request.id) {
         metrics::gauge!("pgfeed_subscriptions").decrement(1);
         start_over(shared, request, Notice::TableChanged(table));
     }
+    shared.queue.telling(Telling::release);
 }
 
 /// Starts a subscription over, or ends it, because of what happened to its table or the log.

@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::telling::Telling;
 use crate::{
     change::Position,
     feed::{Chunk, Notice, Subscriber},
@@ -27,6 +28,12 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Writes what can be written without waiting; [`io::ErrorKind::WouldBlock`] where nothing.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Takes shared buffers as they are; none where the transport copies by
+    /// [`Transport::try_write`].
+    fn try_share(&self, _pending: &VecDeque<Bytes>) -> Option<io::Result<usize>> {
+        None
+    }
 }
 
 /// What waits for one client. Shared by its session and its shard.
@@ -52,6 +59,8 @@ struct Inner {
     /// Chunks up to here were fetched by the session.
     fetched: u64,
     notices: Vec<(u64, Notice)>,
+    /// Which cursors the client may be told, and how.
+    telling: Telling,
     is_blocked: bool,
     is_closed: bool,
     is_given_up: bool,
@@ -98,7 +107,28 @@ impl Queue {
     /// Adds messages and writes them if the socket takes them; over the limit too, for answers
     /// are few and bounded by the client's own requests.
     pub fn push(&self, frames: &Frames) {
-        self.push_bytes(frames.all(self.encoding));
+        let mut inner = self.inner();
+        let is_told = inner.telling.is_open();
+        inner.add_frames(frames, self.encoding, is_told);
+        self.flush(&mut inner);
+    }
+
+    /// Adds messages about one subscription, whose cursor is not that of others.
+    pub fn push_own(&self, frames: &Frames) {
+        let mut inner = self.inner();
+        let is_told = self.encoding != Encoding::EventStream || inner.telling.is_single();
+        inner.add_frames(frames, self.encoding, is_told);
+        self.flush(&mut inner);
+    }
+
+    /// Changes which cursors the client may be told, and how.
+    pub fn telling<T>(&self, change: impl FnOnce(&mut Telling) -> T) -> T {
+        change(&mut self.inner().telling)
+    }
+
+    /// How messages are wrapped.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// Adds encoded bytes.
@@ -223,12 +253,15 @@ impl Queue {
         /// As many buffers as one call takes.
         const SLICES_MAX: usize = 64;
         while !inner.is_blocked && !inner.is_closed && !inner.pending.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = inner.pending.len().min(SLICES_MAX);
-            for (slice, bytes) in slices.iter_mut().zip(&inner.pending) {
-                *slice = IoSlice::new(bytes);
-            }
-            match self.transport.try_write(&slices[..count]) {
+            let written = self.transport.try_share(&inner.pending).unwrap_or_else(|| {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let count = inner.pending.len().min(SLICES_MAX);
+                for (slice, bytes) in slices.iter_mut().zip(&inner.pending) {
+                    *slice = IoSlice::new(bytes);
+                }
+                self.transport.try_write(&slices[..count])
+            });
+            match written {
                 Ok(0) => inner.close(),
                 Ok(written) => inner.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -260,11 +293,33 @@ impl Inner {
         }
     }
 
+    /// Adds messages; a cursor at their end only where it may be told.
+    fn add_frames(&mut self, frames: &Frames, encoding: Encoding, is_told: bool) {
+        if encoding == Encoding::EventStream {
+            for bytes in self.telling.events(&frames.events(), is_told).into_iter().flatten() {
+                self.add(bytes);
+            }
+        } else if is_told {
+            self.add(frames.all(encoding));
+        } else {
+            self.add(frames.without_cursor(encoding));
+        }
+    }
+
+    /// Whether the position after a chunk holds for every live subscription: not where one went
+    /// live behind a later chunk, which the shard has yet to come to.
+    fn holds(&self, seq: u64) -> bool {
+        self.telling.is_open() && self.live.iter().all(|(_, after)| seq >= *after)
+    }
+
     /// Adds the routes' messages: one route's as one buffer, several ones' in the feed's order.
     fn add_routes(&mut self, chunk: &Chunk, routes: &[u32], encoding: Encoding) {
+        let is_told = self.holds(chunk.seq);
         match routes {
             [] => {}
-            [route] => self.add(chunk.routes[*route as usize].frames.all(encoding)),
+            [route] => {
+                self.add_frames(&chunk.routes[*route as usize].frames, encoding, is_told);
+            }
             _ => {
                 let mut messages: Vec<(u32, u32, usize)> = Vec::new();
                 for place in routes {
@@ -277,8 +332,8 @@ impl Inner {
                 for (_, place, at) in messages {
                     self.add(chunk.routes[place as usize].frames.one_of(at, encoding));
                 }
-                if let Some(mark) = &chunk.cursor {
-                    self.add(mark.frames.all(encoding));
+                if let Some(mark) = chunk.cursor.as_ref().filter(|_| is_told) {
+                    self.add_frames(&mark.frames, encoding, true);
                 }
             }
         }
@@ -333,15 +388,20 @@ impl Subscriber for Queue {
         if inner.live.iter().any(|(live, _)| *live == topic) {
             inner.live.retain(|(live, _)| *live != topic);
             inner.notices.push((topic, notice));
+            inner.telling.withhold();
             self.work.notify_one();
         }
     }
 
-    fn heartbeat(&self, frames: &Frames) {
+    fn heartbeat(&self, frames: &Frames, seq: u64) {
         let mut inner = self.inner();
         // A client that lags has not been sent everything up to the heartbeat's cursor.
-        if inner.lag.is_none() && inner.bytes <= self.bytes_max {
-            inner.add(frames.all(self.encoding));
+        if inner.lag.is_some() || inner.bytes > self.bytes_max {
+            return;
+        }
+        let is_told = inner.holds(seq);
+        if is_told || self.encoding == Encoding::EventStream {
+            inner.add_frames(frames, self.encoding, is_told);
             self.flush(&mut inner);
         }
     }

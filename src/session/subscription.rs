@@ -7,7 +7,7 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{Context, Queue};
+use super::{Context, Queue, telling::Telling};
 use crate::{
     auth::claims::Claims,
     change::TableName,
@@ -15,7 +15,7 @@ use crate::{
         Columns, Events, Grant, Topic, TopicSpec,
         hub::{ClientId, Member},
     },
-    wire::{Code, Frames, Subscribe, reply},
+    wire::{Code, Encoding, Frames, Subscribe, reply},
 };
 
 /// What a session's request handler and its catch-ups share. Ends with the connection.
@@ -45,6 +45,8 @@ struct Subscription {
     request: Arc<Subscribe>,
     topic: Arc<Topic>,
     is_live: bool,
+    /// Cursors of the whole connection are not told until it is live; see [`super::telling`].
+    is_withholding: bool,
     task: Option<AbortHandle>,
 }
 
@@ -90,6 +92,11 @@ impl Shared {
     /// Adds messages to the queue.
     pub fn push(&self, json: String) {
         self.queue.push(&Frames::one(json));
+    }
+
+    /// Adds a message about one subscription that tells its cursor.
+    pub fn push_at(&self, json: String, cursor: &str) {
+        self.queue.push_own(&Frames::with_cursor_beside(json, cursor.to_owned()));
     }
 
     /// Who the reader is.
@@ -148,9 +155,33 @@ impl Shared {
         let number = state.next;
         let id = request.id.clone();
         let ticket = Ticket { number, request: Arc::clone(&request), topic: Arc::clone(&topic) };
-        let subscription = Subscription { number, request, topic, is_live: false, task: None };
+        let (is_live, is_withholding, task) = (false, false, None);
+        let subscription = Subscription { number, request, topic, is_live, is_withholding, task };
         state.subscriptions.insert(id, subscription);
+        if self.queue.encoding() == Encoding::EventStream {
+            let topics = state.subscriptions.values().map(|it| it.topic.spec.shape());
+            let shapes: Vec<String> = topics.collect();
+            self.queue.telling(|it| it.set_shapes(&shapes));
+        }
         ticket
+    }
+
+    /// No cursor of the whole connection is told until the subscription is live, or gone.
+    pub fn withhold(&self, ticket: &Ticket) {
+        let mut state = self.state();
+        if let Some(subscription) = state.current(ticket).filter(|it| !it.is_withholding) {
+            subscription.is_withholding = true;
+            self.queue.telling(Telling::withhold);
+        }
+    }
+
+    /// The client has been told that the subscription is live.
+    pub fn settle(&self, ticket: &Ticket) {
+        let mut state = self.state();
+        if let Some(subscription) = state.current(ticket).filter(|it| it.is_withholding) {
+            subscription.is_withholding = false;
+            self.queue.telling(Telling::release);
+        }
     }
 
     /// Gives the subscription the task that catches it up.
@@ -237,6 +268,9 @@ impl Shared {
     fn end(&self, subscription: &Subscription) {
         if let Some(task) = &subscription.task {
             task.abort();
+        }
+        if subscription.is_withholding {
+            self.queue.telling(Telling::release);
         }
         let topic = subscription.topic.id;
         if !subscription.is_live {

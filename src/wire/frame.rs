@@ -35,8 +35,30 @@ pub struct Message {
     pub json: Bytes,
     /// Its place among the changes of its batch; messages of several topics are merged by it.
     pub order: u32,
-    /// What `Last-Event-ID` becomes with it: only cursors and heartbeats have one.
-    pub event_id: Option<Bytes>,
+    /// What `Last-Event-ID` becomes with it. Only the last message of some frames has one.
+    pub event_id: Option<EventId>,
+}
+
+/// A cursor as the id of an event.
+#[derive(Clone, Debug)]
+pub struct EventId {
+    /// The cursor's text.
+    pub cursor: Bytes,
+    /// Whether the id line stands for the message: a `cursor` says nothing else, and an event
+    /// without data moves `Last-Event-ID` and wakes nobody.
+    pub is_alone: bool,
+}
+
+/// Frames as events of a stream: the id line comes last and has no end, for each connection
+/// ends it with the shapes of its own subscriptions.
+#[derive(Clone, Debug)]
+pub struct Events {
+    /// All messages.
+    pub bytes: Bytes,
+    /// Where the id line starts.
+    pub id_at: Option<usize>,
+    /// Whether the id line's event has data.
+    pub has_data: bool,
 }
 
 /// Encoded messages behind each other, and where each ends.
@@ -59,7 +81,14 @@ impl Frames {
 
     /// A message that carries a cursor.
     pub fn with_cursor(json: impl Into<Bytes>, cursor: impl Into<Bytes>) -> Self {
-        Self::new(vec![Message { json: json.into(), order: 0, event_id: Some(cursor.into()) }])
+        let event_id = Some(EventId { cursor: cursor.into(), is_alone: true });
+        Self::new(vec![Message { json: json.into(), order: 0, event_id }])
+    }
+
+    /// A message that says more than the cursor it carries.
+    pub fn with_cursor_beside(json: impl Into<Bytes>, cursor: impl Into<Bytes>) -> Self {
+        let event_id = Some(EventId { cursor: cursor.into(), is_alone: false });
+        Self::new(vec![Message { json: json.into(), order: 0, event_id }])
     }
 
     /// The messages.
@@ -96,6 +125,33 @@ impl Frames {
         let joined = self.joined(encoding);
         let start = place.checked_sub(1).map_or(0, |before| joined.ends[before]);
         joined.bytes.slice(start..joined.ends[place])
+    }
+
+    /// All messages but a cursor at their end, encoded.
+    pub fn without_cursor(&self, encoding: Encoding) -> Bytes {
+        let is_cursor = |it: &Message| it.event_id.as_ref().is_some_and(|id| id.is_alone);
+        match &*self.messages {
+            [.., last] if is_cursor(last) => match encoding {
+                Encoding::WebSocket | Encoding::EventStream => {
+                    let joined = self.joined(encoding);
+                    let end = joined.ends.iter().rev().nth(1).copied().unwrap_or(0);
+                    joined.bytes.slice(..end)
+                }
+                _ => Self::new(self.messages[..self.messages.len() - 1].to_vec()).all(encoding),
+            },
+            _ => self.all(encoding),
+        }
+    }
+
+    /// All messages as events of a stream.
+    pub fn events(&self) -> Events {
+        let joined = self.joined(Encoding::EventStream);
+        let bytes = joined.bytes.clone();
+        let Some(id) = self.messages.last().and_then(|it| it.event_id.as_ref()) else {
+            return Events { bytes, id_at: None, has_data: false };
+        };
+        let id_at = Some(bytes.len() - ID.len() - id.cursor.len());
+        Events { bytes, id_at, has_data: !id.is_alone }
     }
 
     /// The length of all JSON text in bytes.
@@ -146,16 +202,24 @@ fn put_web_socket(bytes: &mut Vec<u8>, message: &Message) {
     bytes.extend(&message.json);
 }
 
-/// An event of an event stream; a message with a cursor moves `Last-Event-ID` and no more.
+/// What an id line begins with.
+const ID: &[u8] = b"id:";
+
+/// An event of an event stream; see [`Events`] for how one with an id ends.
 fn put_event(bytes: &mut Vec<u8>, message: &Message) {
-    if let Some(id) = &message.event_id {
-        bytes.extend(b"id:");
-        bytes.extend(id);
-    } else {
+    let id = message.event_id.as_ref();
+    if id.is_none_or(|id| !id.is_alone) {
         bytes.extend(b"data:");
         bytes.extend(&message.json);
+        bytes.push(b'\n');
     }
-    bytes.extend(b"\n\n");
+    match id {
+        Some(id) => {
+            bytes.extend(ID);
+            bytes.extend(&id.cursor);
+        }
+        None => bytes.push(b'\n'),
+    }
 }
 
 #[cfg(test)]
@@ -191,9 +255,28 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_data_line_and_a_cursor_one_id_line() {
-        assert_eq!(&*frames(&["{}"]).all(Encoding::EventStream), b"data:{}\n\n");
-        let cursor = Frames::with_cursor("{\"type\":\"cursor\"}", "abc");
-        assert_eq!(&*cursor.all(Encoding::EventStream), b"id:abc\n\n");
+    fn an_event_is_one_data_line_and_a_cursor_one_open_id_line() {
+        assert_eq!(&*frames(&["{}", "[]"]).events().bytes, b"data:{}\n\ndata:[]\n\n");
+        let cursor = Frames::with_cursor("{\"type\":\"cursor\"}", "abc").events();
+        assert_eq!(
+            (&*cursor.bytes, cursor.id_at, cursor.has_data),
+            (&b"id:abc"[..], Some(0), false)
+        );
+        let beat = Frames::with_cursor_beside("{}", "abc").events();
+        assert_eq!((&*beat.bytes, beat.id_at), (&b"data:{}\nid:abc"[..], Some(8)));
+        assert!(beat.has_data);
+    }
+
+    #[test]
+    fn a_cursor_at_the_end_can_be_left_out() {
+        let change = || Message { json: "{}".into(), order: 0, event_id: None };
+        let mut messages = vec![change(), change()];
+        messages.extend(Frames::with_cursor("{\"type\":\"cursor\"}", "abc").messages().to_vec());
+        let it = Frames::new(messages);
+        assert_eq!(&*it.without_cursor(Encoding::WebSocket), b"\x81\x02{}\x81\x02{}");
+        assert_eq!(&*it.without_cursor(Encoding::EventStream), b"data:{}\n\ndata:{}\n\n");
+        assert_eq!(&*it.without_cursor(Encoding::Json), b"{},{}");
+        let beat = Frames::with_cursor_beside("{}", "abc");
+        assert_eq!(&*beat.without_cursor(Encoding::WebSocket), b"\x81\x02{}");
     }
 }
