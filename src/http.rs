@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod body;
 pub mod door;
+pub mod poll;
 pub mod query;
 pub mod routes;
 pub mod server;

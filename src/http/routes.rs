@@ -97,6 +97,7 @@ impl Site {
             (&Method::GET | &Method::OPTIONS, path) => match split_feed(path) {
                 Some(("ws", feed)) => self.web_socket(request, feed).await,
                 Some(("sse", feed)) => self.sse(request, feed).await,
+                Some(("poll", feed)) => self.poll(request, feed).await,
                 _ => answer::error(Code::NotFound, "no such path"),
             },
             _ => answer::error(Code::NotFound, "no such path"),

@@ -48,15 +48,15 @@ impl Site {
     pub(super) async fn sse(self: Arc<Self>, request: Request, feed: &str) -> Answer {
         let answer = match visit::preflight(&self, &request) {
             Some(answer) => answer,
-            None => match self.open(&request, feed).await {
+            None => match Arc::clone(&self).open(&request, feed).await {
                 Ok(answer) => answer,
                 Err(refusal) => visit::refuse(&refusal),
             },
         };
-        visit::allow_origin(&request, answer)
+        visit::allow_origin(&self, &request, answer)
     }
 
-    async fn open(self: &Arc<Self>, request: &Request, feed: &str) -> Result<Answer, Refusal> {
+    async fn open(self: Arc<Self>, request: &Request, feed: &str) -> Result<Answer, Refusal> {
         let mut visit = self.visit(request, feed).await?;
         let (outlet, body) = body::pair(Encoding::EventStream);
         let outlet = Arc::new(outlet);
@@ -66,7 +66,7 @@ impl Site {
             session.end();
             return Err(refusal);
         }
-        let site = Arc::clone(self);
+        let site = Arc::clone(&self);
         self.connections.spawn(async move {
             Stream { session, outlet, visit }.serve(&site).await;
         });

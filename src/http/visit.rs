@@ -76,12 +76,12 @@ pub(super) fn refuse(refusal: &Refusal) -> Answer {
     answer::error(refusal.code, &refusal.message)
 }
 
-/// Lets a page of another origin read the answer: the origin is one that is served, or the
-/// answer is the refusal that says that it is not.
-pub(super) fn allow_origin(request: &Request, mut answer: Answer) -> Answer {
+/// Lets a page of another origin read the answer, where that origin is served.
+pub(super) fn allow_origin(site: &Site, request: &Request, mut answer: Answer) -> Answer {
     let headers = answer.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = request.headers.get(header::ORIGIN) {
+    let origin = request.headers.get(header::ORIGIN);
+    if let Some(origin) = origin.filter(|_| site.check_origin(&request.headers).is_ok()) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         let exposed = HeaderValue::from_static("Retry-After");
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 
 use super::{
+    resume::{self, Resumed},
     shapes::Since,
     subscription::{Refusal, Shared, Ticket},
 };
@@ -20,7 +21,6 @@ use crate::{
         encode::Addressee,
         filter::{CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
-        log::Found,
         route::messages_of,
     },
     wire::{
@@ -190,26 +190,10 @@ impl CatchUp<'_> {
         if is_other || since.is_some_and(|it| !it.admits(&now)) {
             return Err(over(Resync::ShapeChanged));
         }
-        let hub = &self.shared.context.hub;
-        let known = hub.ticks().find(cursor);
-        let tick = match known {
-            Some(tick) => tick,
-            None => match self.shared.context.history.find(cursor).await? {
-                Found::Tick(tick) => tick,
-                Found::Expired => return Err(over(Resync::CursorExpired)),
-                Found::OtherHistory => return Err(over(Resync::HistoryChanged)),
-            },
+        let (position, first) = match resume::find(&self.shared.context, cursor).await? {
+            Resumed::At { position, first } => (position, first),
+            Resumed::Over(reason) => return Err(over(reason)),
         };
-        let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
-        let position = Position { tick, since: Arc::new(since) };
-        let first = hub.first_after(&position);
-        let is_part = match first {
-            Some(first) => self.tail_has(first, &position),
-            None => self.shared.context.history.has(&position).await?,
-        };
-        if !is_part {
-            return Err(over(Resync::HistoryChanged));
-        }
         let text: Arc<str> = cursor.to_text().into();
         tell_start(self.shared, self.ticket, &text, &Start::Now, false);
         let frames = Arc::new(Frames::default());
@@ -221,22 +205,6 @@ impl CatchUp<'_> {
                 self.from_chunk(seq, position, mark).await
             }
         }
-    }
-
-    /// Whether the tail from chunk `first` on has the rows that the position says were there.
-    fn tail_has(&self, first: u64, position: &Position) -> bool {
-        let hub = &self.shared.context.hub;
-        let (mut count, mut sum) = (0_u64, 0_u64);
-        let mut seq = first;
-        while count < position.since.ids.count() {
-            let Some(chunk) = hub.chunk(seq) else { return false };
-            for row in chunk.rows.iter().filter(|row| position.since.ids.contains(row.id)) {
-                count += 1;
-                sum = sum.wrapping_add(crate::change::position::check(row.id, row.xid, row.at));
-            }
-            seq += 1;
-        }
-        sum == position.since.sum
     }
 
     /// Goes through the tail after chunk `seq`, then joins.
@@ -300,6 +268,10 @@ impl CatchUp<'_> {
         &self,
         rows: impl IntoIterator<Item = &'r LogRow>,
     ) -> Result<Vec<Message>, Failure> {
+        let rows: Vec<&LogRow> = rows.into_iter().collect();
+        if !rows.iter().all(|row| self.topic().can_judge(row)) {
+            return Err(over(Resync::TableChanged));
+        }
         let to = Addressee::Subscription(&self.ticket.request.id);
         messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
             .map_err(|_| over(Resync::CaptureGap))

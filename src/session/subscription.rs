@@ -121,31 +121,7 @@ impl Shared {
 
     /// What a request asks for, as far as the reader may have it.
     pub fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
-        let claims = self.claims();
-        let catalog = self.context.hub.catalog();
-        let name = TableName::parse(&request.table);
-        let table = catalog.named(&name);
-        let granted = table.and_then(|table| {
-            let grant = self.context.access.grant(table, claims.as_deref())?;
-            Some((Arc::clone(table), grant))
-        });
-        let Some((table, grant)) = granted else {
-            // One answer for a table that is not there, not watched or not theirs.
-            return Err(match claims {
-                Some(_) => Refusal::new(Code::Forbidden, FORBIDDEN),
-                None => Refusal::new(Code::Unauthorized, UNAUTHORIZED),
-            });
-        };
-        let columns = match &request.columns {
-            Some(names) => Some(columns(&table, &grant, names)?),
-            None => None,
-        };
-        let filter = match &request.filter {
-            Some(text) => Some(super::catch_up::filter(text, &table, &grant)?),
-            None => None,
-        };
-        let events = Events::new(request.events.as_deref());
-        Ok(TopicSpec { table, events, filter, columns, grant })
+        spec(&self.context, self.claims().as_deref(), request)
     }
 
     /// Adds a subscription.
@@ -300,6 +276,38 @@ impl State {
         let subscription = self.subscriptions.get_mut(&ticket.request.id)?;
         (subscription.number == ticket.number).then_some(subscription)
     }
+}
+
+/// What a request asks for, as far as the reader may have it.
+pub fn spec(
+    context: &Context,
+    claims: Option<&Claims>,
+    request: &Subscribe,
+) -> Result<TopicSpec, Refusal> {
+    let catalog = context.hub.catalog();
+    let name = TableName::parse(&request.table);
+    let table = catalog.named(&name);
+    let granted = table.and_then(|table| {
+        let grant = context.access.grant(table, claims)?;
+        Some((Arc::clone(table), grant))
+    });
+    let Some((table, grant)) = granted else {
+        // One answer for a table that is not there, not watched or not theirs.
+        return Err(match claims {
+            Some(_) => Refusal::new(Code::Forbidden, FORBIDDEN),
+            None => Refusal::new(Code::Unauthorized, UNAUTHORIZED),
+        });
+    };
+    let columns = match &request.columns {
+        Some(names) => Some(columns(&table, &grant, names)?),
+        None => None,
+    };
+    let filter = match &request.filter {
+        Some(text) => Some(super::catch_up::filter(text, &table, &grant)?),
+        None => None,
+    };
+    let events = Events::new(request.events.as_deref());
+    Ok(TopicSpec { table, events, filter, columns, grant })
 }
 
 const FORBIDDEN: &str = "no such table on this feed, or not one that you may read";

@@ -1,0 +1,67 @@
+//! From a cursor's text to a place in the feed, or why there is none.
+
+use std::sync::Arc;
+
+use super::Context;
+use crate::{
+    change::{
+        Cursor, Position,
+        position::{Since, check},
+    },
+    feed::{Hub, LogError, log::Found},
+    wire::reply::Resync,
+};
+
+/// Where a cursor leads.
+#[derive(Debug)]
+pub enum Resumed {
+    /// To a place in the log.
+    At {
+        /// The place.
+        position: Position,
+        /// The first chunk of the tail that may hold more, where the tail reaches back so far.
+        first: Option<u64>,
+    },
+    /// To none: the client starts over.
+    Over(Resync),
+}
+
+/// Finds a cursor's place: by the tail where that reaches back, else by the log.
+pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogError> {
+    let known = context.hub.ticks().find(cursor);
+    let tick = match known {
+        Some(tick) => tick,
+        None => match context.history.find(cursor).await? {
+            Found::Tick(tick) => tick,
+            Found::Expired => return Ok(Resumed::Over(Resync::CursorExpired)),
+            Found::OtherHistory => return Ok(Resumed::Over(Resync::HistoryChanged)),
+        },
+    };
+    let since = Since { ids: cursor.ids.clone(), sum: cursor.sum };
+    let position = Position { tick, since: Arc::new(since) };
+    let first = context.hub.first_after(&position);
+    let is_part = match first {
+        Some(first) => tail_has(&context.hub, first, &position),
+        None => context.history.has(&position).await?,
+    };
+    Ok(if is_part {
+        Resumed::At { position, first }
+    } else {
+        Resumed::Over(Resync::HistoryChanged)
+    })
+}
+
+/// Whether the tail from chunk `first` on has the rows that the position says were there.
+fn tail_has(hub: &Hub, first: u64, position: &Position) -> bool {
+    let (mut count, mut sum) = (0_u64, 0_u64);
+    let mut seq = first;
+    while count < position.since.ids.count() {
+        let Some(chunk) = hub.chunk(seq) else { return false };
+        for row in chunk.rows.iter().filter(|row| position.since.ids.contains(row.id)) {
+            count += 1;
+            sum = sum.wrapping_add(check(row.id, row.xid, row.at));
+        }
+        seq += 1;
+    }
+    sum == position.since.sum
+}
