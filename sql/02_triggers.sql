@@ -1269,6 +1269,23 @@ comment on function pgfeed.status_of_triggers() is
   'Used by pgfeed.status(): findings about triggers written by hand, and about the owner of the '
   'trigger functions.';
 
+-- pgfeed.tell_gateways(): makes gateways look at once at which tables are on the feed.
+--
+-- Without it, or where the queue of notifications is half full, they look every few seconds.
+-- Called by: pgfeed.watch, pgfeed.unwatch. Tables touched: none; NOTIFY db_changes at commit.
+create or replace function pgfeed.tell_gateways() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  if pg_notification_queue_usage() < 0.5 then
+    perform pg_notify('db_changes', '{"log":true,"catalog":true}');
+  end if;
+end
+$fn$;
+
+comment on function pgfeed.tell_gateways() is 'Makes gateways look at once at which tables are on the feed.';
+
 -- pgfeed.triggers_of(p_id): the triggers that a watched table must have, and what is wrong with
 -- those it has.
 --
@@ -1375,6 +1392,7 @@ begin
     end if;
   end loop;
   delete from pgfeed.watch_list w where w.rel = unwatch.rel;
+  perform pgfeed.tell_gateways();
   return v_count;
 end
 $fn$;
@@ -1416,7 +1434,8 @@ comment on function pgfeed.wake(integer, oid, text) is
 -- Parameters: rel the table; wake: auto (NOTIFY only while no gateway is awake), always, never
 --   (transactions that are prepared may not NOTIFY); level: auto, or row (no statement triggers).
 -- Returns: the level in force, row or statement.
--- Calls: pgfeed.check_watchable, pgfeed.triggers_of, pgfeed.level_of, pgfeed.share_table.
+-- Calls: pgfeed.check_watchable, pgfeed.triggers_of, pgfeed.level_of, pgfeed.share_table,
+--   pgfeed.tell_gateways.
 -- Tables touched: inserts into or updates pgfeed.watch_list; a gap mark into pgfeed.log if changes
 --   went unseen.
 -- A trigger that is as it should be is left alone: making one waits for the writers of the table.
@@ -1474,6 +1493,7 @@ begin
   if v_gap then
     insert into pgfeed.log (watch, rel, op) values (v_id, watch.rel, 'G');
   end if;
+  perform pgfeed.tell_gateways();
   return pgfeed.level_of(watch.rel, watch.level);
 end
 $fn$;

@@ -176,6 +176,10 @@
   language sql stable
   set search_path=pg_catalog, pg_temp
   -- Used by pgfeed.status(): findings about triggers written by hand, and about the owner of the trigger functions.
+-- function pgfeed.tell_gateways() returns void
+  language plpgsql volatile
+  set search_path=pg_catalog, pg_temp
+  -- Makes gateways look at once at which tables are on the feed.
 -- function pgfeed.triggers_of(p_id integer) returns TABLE(rel regclass, name text, state text, mend text)
   language sql stable
   set search_path=pg_catalog, pg_temp

@@ -39,7 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("main", &["app"]),
+    ("main", &["app", "settings", "telemetry"]),
     ("lib", &[]),
 ];
 
@@ -56,7 +56,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth"]),
     ("config", &["settings"]),
     ("clap", &["main", "app"]),
-    ("metrics_exporter_prometheus", &["telemetry"]),
+    ("metrics_exporter_prometheus", &["app", "telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("mimalloc", &["main"]),
 ];

@@ -6,6 +6,7 @@
 #
 #   bench/writer/run.sh                        10 s each, 1, 8 and 32 clients, one round
 #   SECONDS_EACH=5 CLIENTS="1 32" ROUNDS=2 VARIANTS="bare feed" bench/writer/run.sh
+#   VARIANTS="bare feed feed_other" OTHER_SQL=old.sql  compares with another version of the script
 #   DATA_DIR=/mnt/disk  where the cluster goes (default: a temporary folder)
 set -eu
 
@@ -15,7 +16,6 @@ seconds=${SECONDS_EACH:-10}
 clients=${CLIENTS:-1 8 32}
 rounds=${ROUNDS:-1}
 variants=${VARIANTS:-bare seed feed asleep}
-feed_sql=${FEED_SQL:-$root/sql/02_triggers.sql}
 
 find_bin() {
   for dir in "${PGFEED_PG_BIN:-}" "$(pg_config --bindir 2>/dev/null || true)" \
@@ -62,7 +62,9 @@ for variant in $variants; do
     bare) ;;
     seed) "$bin/psql" -Xq -v ON_ERROR_STOP=1 -d "$variant" -f "$here/seed.sql" ;;
     *)
-      "$bin/psql" -Xq -v ON_ERROR_STOP=1 -d "$variant" -f "$feed_sql"
+      script=$root/sql/02_triggers.sql
+      [ "$variant" = feed_other ] && script=$OTHER_SQL
+      "$bin/psql" -Xq -v ON_ERROR_STOP=1 -d "$variant" -f "$script"
       "$bin/psql" -Xqtc "select pgfeed.watch('accounts')" -d "$variant" >/dev/null
       ;;
   esac

@@ -32,10 +32,16 @@ impl Feed {
     /// Connects the parts and starts them.
     pub fn start(settings: &Settings, target: Target, access: Arc<dyn Access>) -> Self {
         let tail_bytes_max = usize::try_from(settings.log.tail_bytes_max.0).unwrap_or(usize::MAX);
-        let hub = Hub::new(tail_bytes_max);
         let wake = Arc::new(Wake::default());
+        let read_now = Arc::clone(&wake);
+        let hub = Hub::new(tail_bytes_max, move || read_now.wake());
         let pool = target.pool(settings.database.pool_size, SESSION);
-        let log = Arc::new(PgLog::new(target.clone(), pool, Arc::clone(&wake)));
+        let log = Arc::new(PgLog::new(
+            target.clone(),
+            pool,
+            Arc::clone(&wake),
+            usize::try_from(settings.log.row_bytes_max.0).unwrap_or(usize::MAX),
+        ));
         let (undurable_tx, undurable_rx) = mpsc::channel(1_024);
         let undurable = super::access::undurable(settings, &hub);
         let listener = Listener::new(target, wake, undurable, undurable_tx);

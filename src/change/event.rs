@@ -61,6 +61,19 @@ impl Change {
         self.key.is_some()
     }
 
+    /// Keeps the key alone of a row whose JSON is longer than `bytes_max`.
+    pub fn limit(&mut self, bytes_max: usize) {
+        let longest = [&self.new, &self.old].into_iter().flatten().map(Row::bytes).max();
+        if longest.is_none_or(|bytes| bytes <= bytes_max) || self.is_oversize() {
+            return;
+        }
+        let key = |row: &Row| row.only(&self.table.key);
+        let (new, old) = (self.new.as_ref().map(key), self.old.as_ref().map(key));
+        self.key = new.clone().or_else(|| old.clone());
+        self.old = old.filter(|old| new.is_some_and(|new| new != *old));
+        self.new = None;
+    }
+
     /// What it takes in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let row = |row: &Option<Row>| row.as_ref().map_or(0, Row::bytes);

@@ -33,6 +33,24 @@ impl Row {
         members(&self.0, each);
     }
 
+    /// The row with these columns alone.
+    #[must_use]
+    pub fn only(&self, names: &[String]) -> Self {
+        let places: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut text = String::from("{");
+        for (name, value) in names.iter().zip(self.pick(&places)) {
+            let Some(value) = value else { continue };
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&serde_json::to_string(name).expect("text is JSON"));
+            text.push(':');
+            text.push_str(value);
+        }
+        text.push('}');
+        Self::new(text)
+    }
+
     /// The raw values of `names`, in their order; `None` for a column that the row lacks.
     pub fn pick<'a>(&'a self, names: &[&str]) -> Vec<Option<&'a str>> {
         let mut found = vec![None; names.len()];

@@ -69,6 +69,11 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// Whether the topics that it concerns are gone, for their table is another one.
+    pub fn ends_for_good(self) -> bool {
+        matches!(self, Self::TableChanged(_) | Self::TableGone(_))
+    }
+
     /// Whether it concerns subscriptions of the table that follow the topic.
     pub fn concerns(self, table: u32, topic: u64) -> bool {
         match self {
@@ -100,8 +105,9 @@ impl Chunk {
     /// What it takes in memory, in bytes, routes included.
     pub fn bytes(&self) -> usize {
         let rows: usize = self.rows.iter().map(LogRow::bytes).sum();
-        // Frames are kept as text and as encoded for the one or two transports in use.
-        let routes: usize = self.routes.iter().map(|route| route.frames.bytes() * 2 + 200).sum();
+        // A frame's text, and where it stands.
+        let size = |route: &Route| route.frames.bytes() + route.frames.len() * 72 + 200;
+        let routes: usize = self.routes.iter().map(size).sum();
         rows + routes + size_of::<Self>()
     }
 }

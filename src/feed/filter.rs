@@ -5,9 +5,9 @@
 //! [`CompiledFilter::matches`] answers for a row image as `SELECT … WHERE` would. What can't
 //! be answered exactly so is refused, with its place.
 //!
-//! Read in this order: `parse` over `token` and `scan` gives `syntax`; `bind`; `compile` with `kind` and
-//! `value` (and `literal`, `decimal`, `moment`, `array`, `json`, `like` below them); `evaluate` over
-//! [`Image`]; `sql` for snapshots; `route` for the index.
+//! Read in this order: `parse` over `token` and `scan` gives `syntax`; `bind`; `compile` with
+//! `kind` and `value` (and `literal`, `decimal`, `moment`, `array`, `json`, `like` below them);
+//! `evaluate` over an [`Image`]; `sql` for snapshots; `route` for the index.
 
 mod array;
 mod bind;

@@ -37,7 +37,6 @@ const REPLAY_MAX: u64 = 3;
 pub struct ClientId(pub u64);
 
 /// Where changes meet subscriptions. One for a gateway; ends with it.
-#[derive(Debug)]
 pub struct Hub {
     state: Mutex<State>,
     shards: Vec<Arc<Inbox>>,
@@ -45,7 +44,9 @@ pub struct Hub {
     ticks: Mutex<super::ticks::Ticks>,
     next_client: AtomicU64,
     /// When the log was last known to be read to its end.
-    known: Mutex<Option<Instant>>,
+    known_tx: watch::Sender<Option<Instant>>,
+    /// Makes the reader read now.
+    wake: Box<dyn Fn() + Send + Sync>,
     /// The number of the newest chunk; set before a shard hears of it.
     head: AtomicU64,
     head_tx: watch::Sender<u64>,
@@ -83,15 +84,16 @@ pub enum NotYet {
 }
 
 impl Hub {
-    /// A hub whose tail holds at most `tail_bytes_max`.
-    pub fn new(tail_bytes_max: usize) -> Arc<Self> {
+    /// A hub whose tail holds at most `tail_bytes_max`; `wake` makes the reader read now.
+    pub fn new(tail_bytes_max: usize, wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::new(tail_bytes_max)),
             shards: (0..SHARDS).map(|_| Arc::default()).collect(),
             catalog: ArcSwap::default(),
             ticks: Mutex::default(),
             next_client: AtomicU64::new(1),
-            known: Mutex::new(None),
+            known_tx: watch::Sender::new(None),
+            wake: Box::new(wake),
             head: AtomicU64::new(0),
             head_tx: watch::Sender::new(0),
         })
@@ -126,13 +128,23 @@ impl Hub {
     /// How long ago everything committed was known to be here, in ms; `None` before the first
     /// read.
     pub fn lag_ms(&self) -> Option<u64> {
-        let known = *self.known.lock().expect("no holder of the clock panics");
+        let known = *self.known_tx.borrow();
         known.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Everything committed at `at` has been published.
     pub fn set_known(&self, at: Instant) {
-        *self.known.lock().expect("no holder of the clock panics") = Some(at);
+        self.known_tx.send_replace(Some(at));
+    }
+
+    /// Waits until everything that is committed now has been published.
+    pub async fn has_all_of_now(&self) {
+        let now = Instant::now();
+        let mut known = self.known_tx.subscribe();
+        (self.wake)();
+        while known.borrow_and_update().is_none_or(|at| at < now) {
+            known.changed().await.expect("the hub holds the sender");
+        }
     }
 
     /// The number of the newest chunk. Takes no lock, so that a client's queue may ask.
@@ -161,7 +173,7 @@ impl Hub {
     ///
     /// `after` is the newest chunk that the client has; without it, from now. At most
     /// [`REPLAY_MAX`] chunks newer than that are handed to `replay` first, under the hub's lock.
-    /// The client becomes a user of the topic, ended by [`Hub::part`].
+    /// The subscription, a user of the topic already, ends both by [`Hub::part`].
     pub fn join(
         &self,
         client: ClientId,
@@ -180,17 +192,14 @@ impl Hub {
         if missing.iter().any(|chunk| chunk.ends_topic(topic)) {
             return Err(NotYet::Behind);
         }
-        if !state.use_again(topic.id) {
+        if !state.has(topic.id) {
             return Err(NotYet::Ended);
         }
         let joined = Joined { mark, after: head };
         match replay(&missing, &joined) {
             Member::New => self.shard(client).push(Command::Join { client, topic: topic.id }),
             Member::Already => {}
-            Member::Cancelled => {
-                state.release(topic.id);
-                return Err(NotYet::Ended);
-            }
+            Member::Cancelled => return Err(NotYet::Ended),
         }
         Ok(joined)
     }

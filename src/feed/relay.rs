@@ -101,13 +101,11 @@ impl<L: ChangeLog> Relay<L> {
             if let Err(error) = self.read(&mut reader).await {
                 return error;
             }
-            tokio::select! {
-                waited = reader.wait(self.rhythm.poll) => {
-                    if let Err(error) = waited {
-                        return error;
-                    }
-                }
-                Some(change) = self.undurable_rx.recv() => self.publish_undurable(change),
+            if let Err(error) = reader.wait(self.rhythm.poll).await {
+                return error;
+            }
+            while let Ok(change) = self.undurable_rx.try_recv() {
+                self.publish_undurable(change);
             }
         }
     }

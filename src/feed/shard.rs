@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,13 +21,14 @@ use crate::wire::{Frames, reply};
 #[derive(Debug, Default)]
 pub struct Inbox {
     commands: Mutex<VecDeque<Command>>,
+    chunks: AtomicUsize,
     arrived: Notify,
     taken: Notify,
 }
 
-/// More commands than this waiting hold up the relay. Joins are not held up: each connection has
-/// at most one under way.
-const COMMANDS_MAX: usize = 256;
+/// More chunks than this waiting hold up the relay, so that a flood is not held in memory. Other
+/// commands are not held up: a connection has few under way.
+const CHUNKS_MAX: usize = 16;
 
 /// What a shard is told.
 pub enum Command {
@@ -69,13 +73,16 @@ impl std::fmt::Debug for Command {
 impl Inbox {
     /// Adds a command; never waits.
     pub fn push(&self, command: Command) {
+        if matches!(command, Command::Chunk(_)) {
+            self.chunks.fetch_add(1, Ordering::AcqRel);
+        }
         self.commands.lock().expect("no holder of an inbox panics").push_back(command);
         self.arrived.notify_one();
     }
 
     /// Waits until there is room for a chunk.
     pub async fn has_room(&self) {
-        while self.commands.lock().expect("no holder of an inbox panics").len() >= COMMANDS_MAX {
+        while self.chunks.load(Ordering::Acquire) >= CHUNKS_MAX {
             self.taken.notified().await;
         }
     }
@@ -85,7 +92,6 @@ impl Inbox {
             let commands =
                 std::mem::take(&mut *self.commands.lock().expect("no holder of an inbox panics"));
             if !commands.is_empty() {
-                self.taken.notify_one();
                 return commands;
             }
             self.arrived.notified().await;
@@ -150,7 +156,11 @@ impl Shard {
 
     fn apply(&mut self, command: Command) {
         match command {
-            Command::Chunk(chunk) => self.deliver(&chunk),
+            Command::Chunk(chunk) => {
+                self.deliver(&chunk);
+                self.inbox.chunks.fetch_sub(1, Ordering::AcqRel);
+                self.inbox.taken.notify_one();
+            }
             Command::Enter { client, subscriber } => {
                 self.clients.insert(client, subscriber);
             }

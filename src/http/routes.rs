@@ -188,7 +188,7 @@ impl Site {
         if self.context.drain.is_cancelled() {
             return unavailable("the gateway drains; try again");
         }
-        if self.context.hub.now().is_none() {
+        if self.context.hub.lag_ms().is_none() {
             return unavailable("the database has not been reached yet; try again");
         }
         Ok(())

@@ -88,6 +88,7 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
             shared.push(reply::resync(id, Resync::TableChanged, cursor));
             shared.push_at(subscribed(), cursor);
         }
+        // The topic is still the one that `subscribed` told.
         Start::Over { reason, is_told } => {
             if !is_told {
                 shared.push(subscribed());

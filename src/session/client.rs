@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     auth::claims::Claims,
-    feed::{Notice, hub::NotYet},
+    feed::Notice,
     tasks,
     wire::{
         Close, Code, Encoding, Request, Subscribe,
@@ -174,8 +174,15 @@ impl Session {
     /// Does what the queue has for the session: topics that ended, chunks not taken.
     pub fn attend(&mut self, notices: &[(u64, Notice)], lag: Option<Lag>) {
         for (topic, notice) in notices {
-            for request in self.shared.take_ended(*topic) {
-                start_over(&self.shared, request, *notice);
+            if notice.ends_for_good() {
+                for request in self.shared.take_ended(*topic) {
+                    start_over(&self.shared, request, *notice);
+                }
+            } else {
+                let reason = reason(*notice);
+                for ticket in self.shared.suspend(*topic) {
+                    join(&self.shared, &ticket, Start::Over { reason, is_told: true });
+                }
             }
             self.shared.queue.telling(Telling::release);
         }
@@ -230,23 +237,32 @@ fn begin(shared: &Arc<Shared>, request: Arc<Subscribe>, start: Start) -> Result<
     };
     let ticket = shared.add(request, topic);
     metrics::gauge!("pgfeed_subscriptions").increment(1);
+    join(shared, &ticket, start);
+    Ok(())
+}
+
+/// Joins a subscription to its topic, at once where possible, else by a task.
+fn join(shared: &Arc<Shared>, ticket: &Ticket, start: Start) {
     let starts_over = matches!(start, Start::Over { is_told: true, .. });
     if starts_over || shared.queue.encoding() == Encoding::EventStream {
-        shared.withhold(&ticket);
+        shared.withhold(ticket);
     }
-    let is_done = match &start {
-        Start::Now | Start::Over { .. } => match catch_up::join_now(shared, &ticket, &start) {
-            Ok(()) => true,
-            Err(NotYet::Ended | NotYet::Behind | NotYet::Unsettled) => false,
-        },
-        Start::Cursor(_) => false,
-    };
-    if !is_done {
-        let run = catch_up::run(Arc::clone(shared), ticket.clone(), start);
-        let task = tasks::spawn("catch-up", run);
-        shared.set_task(&ticket, task.abort_handle());
+    let is_from_now = matches!(start, Start::Now | Start::Over { .. });
+    if is_from_now && catch_up::join_now(shared, ticket, &start).is_ok() {
+        return;
     }
-    Ok(())
+    let run = catch_up::run(Arc::clone(shared), ticket.clone(), start);
+    let task = tasks::spawn("catch-up", run);
+    shared.set_task(ticket, task.abort_handle());
+}
+
+/// Why rows are void after a notice.
+fn reason(notice: Notice) -> Resync {
+    match notice {
+        Notice::TableChanged(_) | Notice::TableGone(_) => Resync::TableChanged,
+        Notice::Gap(_) | Notice::Unjudged(_) => Resync::CaptureGap,
+        Notice::HistoryChanged => Resync::HistoryChanged,
+    }
 }
 
 /// A catching-up subscription's topic ended: its table is another one, or gone.
@@ -263,15 +279,11 @@ pub fn restart(shared: &Arc<Shared>, ticket: &Ticket) {
 
 /// Starts a subscription over, or ends it, because of what happened to its table or the log.
 fn start_over(shared: &Arc<Shared>, request: Arc<Subscribe>, notice: Notice) {
-    let reason = match notice {
-        Notice::TableChanged(_) => Resync::TableChanged,
-        Notice::Gap(_) | Notice::Unjudged(_) => Resync::CaptureGap,
-        Notice::HistoryChanged => Resync::HistoryChanged,
-        Notice::TableGone(_) => {
-            shared.push(reply::unsubscribed(&request.id, Some(Ended::TableUnwatched)));
-            return;
-        }
-    };
+    if let Notice::TableGone(_) = notice {
+        shared.push(reply::unsubscribed(&request.id, Some(Ended::TableUnwatched)));
+        return;
+    }
+    let reason = reason(notice);
     let id = request.id.clone();
     let start = Start::Over { reason, is_told: true };
     match begin(shared, request, start) {

@@ -9,7 +9,7 @@ mod walk;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 pub use self::collect::Answer;
 use self::collect::{Collector, Sub};
@@ -25,6 +25,9 @@ use crate::{
     feed::{LogError, TopicSpec},
     wire::{Code, Subscribe, reply::Resync},
 };
+
+/// How long a cursor may take to be found: one ahead of this gateway waits for the database.
+const FIND_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a poll asks for.
 pub struct Poll {
@@ -82,10 +85,12 @@ impl Poll {
         since: &Since,
         deadline: Instant,
     ) -> Result<Answer, Refusal> {
-        let (position, first) = match resume::find(&self.context, &since.cursor).await {
-            Ok(Resumed::At { position, first }) => (position, first),
-            Ok(Resumed::Over(reason)) => return self.begin(to, Some(reason)),
-            Err(error) => return Err(unread(&error)),
+        let found = timeout(FIND_LIMIT, resume::find(&self.context, &since.cursor)).await;
+        let (position, first) = match found {
+            Ok(Ok(Resumed::At { position, first })) => (position, first),
+            Ok(Ok(Resumed::Over(reason))) => return self.begin(to, Some(reason)),
+            Ok(Err(error)) => return Err(unread(&error)),
+            Err(_) => return Err(Refusal::new(Code::Unavailable, UNREAD)),
         };
         let cursor = since.cursor.to_text();
         for sub in &to.subs {
@@ -105,5 +110,7 @@ fn bad(bad: BadCursor) -> Refusal {
 
 fn unread(error: &LogError) -> Refusal {
     tracing::warn!(%error, "A poll could not be answered.");
-    Refusal::new(Code::Unavailable, "the database cannot be read now; ask again")
+    Refusal::new(Code::Unavailable, UNREAD)
 }
+
+const UNREAD: &str = "the database cannot be read now; ask again";

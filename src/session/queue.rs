@@ -324,9 +324,9 @@ impl Inner {
                 let mut messages: Vec<(u32, u32, usize)> = Vec::new();
                 for place in routes {
                     let route = &chunk.routes[*place as usize];
-                    let changes = &route.frames.messages()[..route.changes];
-                    messages
-                        .extend(changes.iter().enumerate().map(|(at, it)| (it.order, *place, at)));
+                    let frames = &route.frames;
+                    let changes = 0..route.changes;
+                    messages.extend(changes.map(|at| (frames.order(at), *place, at)));
                 }
                 messages.sort_unstable();
                 for (_, place, at) in messages {

@@ -39,16 +39,28 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
     };
     let since = Since { ids: cursor.ids.clone(), sum: cursor.sum };
     let position = Position { tick, since: Arc::new(since) };
+    come_up_to(&context.hub, &position).await;
     let first = context.hub.first_after(&position);
     let is_part = match first {
-        Some(first) => tail_has(&context.hub, first, &position),
-        None => context.history.has(&position).await?,
+        Some(first) if tail_has(&context.hub, first, &position) => true,
+        _ => context.history.has(&position).await?,
     };
     Ok(if is_part {
         Resumed::At { position, first }
     } else {
         Resumed::Over(Resync::HistoryChanged)
     })
+}
+
+/// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
+/// join there would lead its reader back; one read from now on, all it has seen is here.
+async fn come_up_to(hub: &Hub, position: &Position) {
+    let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
+    let is_here = tick >= position.tick.id
+        && hub.first_after(position).is_some_and(|first| tail_has(hub, first, position));
+    if !is_here {
+        hub.has_all_of_now().await;
+    }
 }
 
 /// Whether the tail from chunk `first` on has the rows that the position says were there.

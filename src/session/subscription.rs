@@ -202,22 +202,30 @@ impl Shared {
         }
     }
 
-    /// The subscriptions of a topic, taken out because the topic ended.
+    /// The live subscriptions of a topic that ended for good, taken out.
     pub fn take_ended(&self, topic: u64) -> Vec<Arc<Subscribe>> {
         let mut state = self.state();
         state.members.remove(&topic);
-        let ended = |it: &Subscription| it.topic.id == topic && it.is_live;
-        let ids: Vec<String> = state
-            .subscriptions
-            .iter()
-            .filter(|(_, it)| ended(it))
-            .map(|(id, _)| id.clone())
-            .collect();
-        let mut requests = Vec::new();
+        let ids = state.live_ids(topic);
+        ids.iter().filter_map(|id| Some(state.subscriptions.remove(id)?.request)).collect()
+    }
+
+    /// The live subscriptions of a topic whose members were taken from it, not live any more.
+    pub fn suspend(&self, topic: u64) -> Vec<Ticket> {
+        let mut state = self.state();
+        state.members.remove(&topic);
+        let ids = state.live_ids(topic);
+        let mut tickets = Vec::new();
         for id in ids {
-            requests.extend(state.subscriptions.remove(&id).map(|it| it.request));
+            let Some(subscription) = state.subscriptions.get_mut(&id) else { continue };
+            subscription.is_live = false;
+            tickets.push(Ticket {
+                number: subscription.number,
+                request: Arc::clone(&subscription.request),
+                topic: Arc::clone(&subscription.topic),
+            });
         }
-        requests
+        tickets
     }
 
     /// Every subscription's request and grant, to be judged anew.
@@ -272,6 +280,12 @@ impl Shared {
 }
 
 impl State {
+    fn live_ids(&self, topic: u64) -> Vec<String> {
+        let is_concerned = |it: &Subscription| it.topic.id == topic && it.is_live;
+        let all = self.subscriptions.iter();
+        all.filter(|(_, it)| is_concerned(it)).map(|(id, _)| id.clone()).collect()
+    }
+
     fn current(&mut self, ticket: &Ticket) -> Option<&mut Subscription> {
         let subscription = self.subscriptions.get_mut(&ticket.request.id)?;
         (subscription.number == ticket.number).then_some(subscription)

@@ -57,7 +57,7 @@ impl Default for Log {
             retention: Span(Duration::from_hours(24)),
             size_max: ByteSize(4 << 30),
             row_bytes_max: ByteSize(64 << 20),
-            tail_bytes_max: ByteSize(64 << 20),
+            tail_bytes_max: ByteSize(16 << 20),
         }
     }
 }

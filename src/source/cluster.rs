@@ -168,7 +168,7 @@ impl Cluster {
         let bin = binaries::find(&options.lookup).await?;
         let folder = Folder::make(&options.base)?;
         let account = folder.drop_root()?;
-        let keeper = Keeper::start(folder.path(), account)?;
+        let keeper = Keeper::start(folder.path())?;
         let mut cluster = Self { bin, folder, account, port: 0, server: None, keeper };
         cluster.initdb().await?;
         cluster.folder.configure(&options)?;

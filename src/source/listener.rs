@@ -54,6 +54,8 @@ pub struct Listener {
 struct Payload<'a> {
     #[serde(default)]
     log: bool,
+    #[serde(default)]
+    catalog: bool,
     table: Option<String>,
     schema: Option<String>,
     operation: Option<Operation>,
@@ -126,12 +128,14 @@ impl Listener {
 
     fn hear(&mut self, text: &str) {
         match serde_json::from_str::<Payload<'_>>(text) {
+            Ok(Payload { log: true, catalog: true, .. }) => self.wake.wake_for_catalog(),
             Ok(Payload { log: true, .. }) => self.wake.wake(),
             Ok(payload) => match self.change(&payload) {
                 Some(change) => {
                     if self.undurable_tx.try_send(change).is_err() {
                         self.ignore("more hand-written payloads than can be relayed");
                     }
+                    self.wake.wake();
                 }
                 None => self.ignore("not for a table with `undurable = true`"),
             },

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use deadpool_postgres::{Object, Pool};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_postgres::{Client, Row, types::ToSql};
@@ -56,13 +55,14 @@ pub struct PgLog {
     target: Target,
     pool: Pool,
     wake: Arc<Wake>,
-    catalog: Arc<ArcSwap<Catalog>>,
+    row_bytes_max: usize,
 }
 
 impl PgLog {
     /// The log that `target` leads to; `wake` tells when it has grown.
-    pub fn new(target: Target, pool: Pool, wake: Arc<Wake>) -> Self {
-        Self { target, pool, wake, catalog: Arc::default() }
+    /// A row whose JSON is longer than `row_bytes_max` is told by its key alone.
+    pub fn new(target: Target, pool: Pool, wake: Arc<Wake>, row_bytes_max: usize) -> Self {
+        Self { target, pool, wake, row_bytes_max }
     }
 
     async fn connect(&self) -> Result<Client, LogError> {
@@ -117,10 +117,9 @@ impl ChangeLog for PgLog {
             None => Position::at(Arc::new(first.clone())),
         };
         let catalog = Arc::new(within(STEP_LIMIT, doing, catalog::read(&client)).await?);
-        self.catalog.store(Arc::clone(&catalog));
         within(STEP_LIMIT, doing, client.batch_execute(PRESENT)).await?;
-        let wake = Arc::clone(&self.wake);
-        let reader = Reader::new(client, &position.tick, Arc::clone(&catalog), wake).await?;
+        let rest = (Arc::clone(&self.wake), self.row_bytes_max);
+        let reader = Reader::new(client, &position.tick, Arc::clone(&catalog), rest).await?;
         let ticks = ticks.into_iter().map(Arc::new).collect();
         Ok(Start { reader, position, catalog, ticks, is_other_history })
     }
@@ -160,7 +159,7 @@ impl ChangeLog for PgLog {
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
         let relations = within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
         let rows = within(STEP_LIMIT, doing, statements.rows(&client, &base)).await?;
-        let decoder = Decoder::new(&relations, &catalog);
+        let decoder = Decoder::new(&relations, &catalog, self.row_bytes_max);
         let state = (client, rows, decoder);
         let rows = stream::try_unfold(Some(state), async |state| {
             let Some((client, mut rows, mut decoder)) = state else { return Ok(None) };
@@ -200,7 +199,7 @@ async fn check_server(client: &Client) -> Result<Result<(), LogError>, tokio_pos
 }
 
 /// The text of a history as the number that cursors carry.
-fn history(text: &str) -> u64 {
+pub(super) fn history(text: &str) -> u64 {
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
     u64::from_str_radix(&digits, 16).unwrap_or_default()
 }

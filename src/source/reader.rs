@@ -30,9 +30,12 @@ const BEAT_EVERY: Duration = Duration::from_secs(5);
 /// capture switched off, without a row.
 const CATALOG_EVERY: Duration = Duration::from_secs(4);
 
+/// But told that it changed, no more often than this: any role may send a NOTIFY.
+const CATALOG_APART: Duration = Duration::from_millis(200);
+
 const HEAD: &str = "
-    select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text
-      from (select) one
+    select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text, m.history::text
+      from pgfeed.meta m
       left join lateral (select id, tag, snap from pgfeed.tick order by id desc limit 1) t on true";
 
 const BEGIN: &str = "begin isolation level repeatable read, read only";
@@ -52,6 +55,7 @@ pub struct Reader {
     newest_tick: i64,
     rhythm: Rhythm,
     wake: Arc<Wake>,
+    row_bytes_max: usize,
 }
 
 struct Reading {
@@ -67,7 +71,7 @@ impl Reader {
         client: Client,
         base: &Tick,
         catalog: Arc<Catalog>,
-        wake: Arc<Wake>,
+        (wake, row_bytes_max): (Arc<Wake>, usize),
     ) -> Result<Self, LogError> {
         let doing = "preparing to read the log";
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
@@ -84,6 +88,7 @@ impl Reader {
             newest_tick: base.id,
             rhythm: Rhythm::new(),
             wake,
+            row_bytes_max,
         })
     }
 
@@ -97,7 +102,8 @@ impl Reader {
 
     /// Reads the catalog where it may be another one; gives it if it is.
     async fn look(&mut self, relations: &Relations) -> Result<Option<Arc<Catalog>>, LogError> {
-        let is_due = self.looked.elapsed() >= CATALOG_EVERY;
+        let is_due = self.looked.elapsed() >= CATALOG_EVERY
+            || (self.looked.elapsed() >= CATALOG_APART && self.wake.take_catalog());
         if !is_due && self.is_known(relations) {
             return Ok(None);
         }
@@ -170,8 +176,13 @@ impl LogReader for Reader {
             )
         };
         let ((), head, relations) = within(STEP_LIMIT, doing, steps).await?;
-        let (snapshot, tick) =
-            parse_head(&head, self.history).map_err(|error| failed(doing, &error))?;
+        let (snapshot, tick, history) = parse_head(&head).map_err(|error| failed(doing, &error))?;
+        if history != self.history {
+            return Err(LogError {
+                message: "the log began a new history".to_owned(),
+                is_transient: true,
+            });
+        }
         let snapshot: Snapshot = snapshot.parse().map_err(|error| LogError {
             message: format!("{doing}: {error}"),
             is_transient: false,
@@ -181,7 +192,7 @@ impl LogReader for Reader {
         let rows = if has_rows {
             let step = self.statements.rows(&self.client, &self.base);
             let stream = within(ROWS_LIMIT, doing, step).await?;
-            Some((stream, Decoder::new(&relations, &self.catalog)))
+            Some((stream, Decoder::new(&relations, &self.catalog, self.row_bytes_max)))
         } else {
             None
         };
@@ -230,13 +241,13 @@ impl LogReader for Reader {
 
 fn parse_head(
     row: &tokio_postgres::Row,
-    history: u64,
-) -> Result<(String, Option<Tick>), tokio_postgres::Error> {
+) -> Result<(String, Option<Tick>, u64), tokio_postgres::Error> {
+    let history = super::log::history(row.try_get(4)?);
     let id: Option<i64> = row.try_get(1)?;
     let tag: Option<i32> = row.try_get(2)?;
     let text: Option<String> = row.try_get(3)?;
     let tick = id.zip(tag).zip(text).and_then(|((id, tag), text)| {
         Some(Tick { history, id, tag, snapshot: text.parse().ok()? })
     });
-    Ok((row.try_get(0)?, tick))
+    Ok((row.try_get(0)?, tick, history))
 }

@@ -104,15 +104,20 @@ pub(super) type Rows = Pin<Box<Fuse<RowStream>>>;
 pub(super) struct Decoder {
     tables: HashMap<(Option<i32>, Option<u32>), Arc<Table>>,
     order: Order,
+    row_bytes_max: usize,
 }
 
 impl Decoder {
     /// Tells rows under the tables of `catalog`.
-    pub(super) fn new(relations: &Relations, catalog: &Catalog) -> Self {
+    pub(super) fn new(relations: &Relations, catalog: &Catalog, row_bytes_max: usize) -> Self {
         let table = |(from, known): (&(Option<i32>, Option<u32>), &Option<(u32, u64)>)| {
             Some((*from, Arc::clone(catalog.table(known.as_ref()?.0)?)))
         };
-        Self { tables: relations.iter().filter_map(table).collect(), order: Order::default() }
+        Self {
+            tables: relations.iter().filter_map(table).collect(),
+            order: Order::default(),
+            row_bytes_max,
+        }
     }
 
     /// Reads some rows of the stream; none at its end.
@@ -157,17 +162,11 @@ impl Decoder {
                     };
                     let (key, new, old) = (image(6)?, image(7)?, image(8)?);
                     let table = Arc::clone(table);
-                    Body::Change(Change {
-                        id,
-                        xid,
-                        at,
-                        table,
-                        operation,
-                        new,
-                        old,
-                        is_durable: true,
-                        key,
-                    })
+                    let is_durable = true;
+                    let mut change =
+                        Change { id, xid, at, table, operation, new, old, is_durable, key };
+                    change.limit(self.row_bytes_max);
+                    Body::Change(change)
                 }
             },
         };

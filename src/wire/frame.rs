@@ -3,7 +3,7 @@
 //! Server frames of a WebSocket are not masked (RFC 6455 §5.1), so one encoding serves every
 //! socket; the same holds for an event of a server-sent stream.
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
 use bytes::Bytes;
 
@@ -20,15 +20,18 @@ pub enum Encoding {
     Lines,
 }
 
-/// Messages in order, each encoded at most once for every kind of transport.
+/// Messages in order, encoded once for every kind of transport.
+///
+/// Their text is kept once, inside the encoding for sockets; an event stream's is made when the
+/// first such client needs it.
 #[derive(Debug, Default)]
 pub struct Frames {
-    messages: Vec<Message>,
-    web_socket: OnceLock<Joined>,
+    web_socket: Bytes,
+    places: Vec<Place>,
     event_stream: OnceLock<Joined>,
 }
 
-/// One message as JSON text.
+/// One message on its way into [`Frames`], or out of them.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The JSON object.
@@ -61,8 +64,17 @@ pub struct Events {
     pub has_data: bool,
 }
 
+/// Where a message stands in the encoding for sockets.
+#[derive(Debug)]
+struct Place {
+    frame: Range<usize>,
+    json: usize,
+    order: u32,
+    event_id: Option<EventId>,
+}
+
 /// Encoded messages behind each other, and where each ends.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Joined {
     bytes: Bytes,
     ends: Vec<usize>,
@@ -70,124 +82,164 @@ struct Joined {
 
 impl Frames {
     /// Takes messages whose order rises.
-    pub fn new(messages: Vec<Message>) -> Self {
-        Self { messages, web_socket: OnceLock::new(), event_stream: OnceLock::new() }
+    pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
+        let messages: Vec<Message> = messages.into_iter().collect();
+        let room = messages.iter().map(|it| it.json.len() + header_bytes(it.json.len())).sum();
+        // Exactly: a row may be large, and what waits is kept for long.
+        let mut bytes = Vec::with_capacity(room);
+        let mut places = Vec::with_capacity(messages.len());
+        for Message { json, order, event_id } in messages {
+            let start = bytes.len();
+            put_header(&mut bytes, json.len());
+            let text = bytes.len();
+            bytes.extend_from_slice(&json);
+            places.push(Place { frame: start..bytes.len(), json: text, order, event_id });
+        }
+        Self { web_socket: bytes.into(), places, event_stream: OnceLock::new() }
     }
 
     /// A message on its own.
     pub fn one(json: impl Into<Bytes>) -> Self {
-        Self::new(vec![Message { json: json.into(), order: 0, event_id: None }])
+        Self::new([Message { json: json.into(), order: 0, event_id: None }])
     }
 
     /// A message that carries a cursor.
     pub fn with_cursor(json: impl Into<Bytes>, cursor: impl Into<Bytes>) -> Self {
         let event_id = Some(EventId { cursor: cursor.into(), is_alone: true });
-        Self::new(vec![Message { json: json.into(), order: 0, event_id }])
+        Self::new([Message { json: json.into(), order: 0, event_id }])
     }
 
     /// A message that says more than the cursor it carries.
     pub fn with_cursor_beside(json: impl Into<Bytes>, cursor: impl Into<Bytes>) -> Self {
         let event_id = Some(EventId { cursor: cursor.into(), is_alone: false });
-        Self::new(vec![Message { json: json.into(), order: 0, event_id }])
+        Self::new([Message { json: json.into(), order: 0, event_id }])
+    }
+
+    /// How many messages there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// A message; its text is a shared slice, not a copy.
+    pub fn message(&self, place: usize) -> Message {
+        let Place { frame, json, order, event_id } = &self.places[place];
+        let json = self.web_socket.slice(*json..frame.end);
+        Message { json, order: *order, event_id: event_id.clone() }
     }
 
     /// The messages.
-    pub fn messages(&self) -> &[Message] {
-        &self.messages
+    pub fn messages(&self) -> impl ExactSizeIterator<Item = Message> + '_ {
+        (0..self.places.len()).map(|place| self.message(place))
     }
 
-    /// All messages, encoded; a shared slice, not a copy.
+    /// A message's place among the changes of its batch.
+    pub fn order(&self, place: usize) -> u32 {
+        self.places[place].order
+    }
+
+    /// All messages, encoded; a shared slice, not a copy, where many clients need it.
     pub fn all(&self, encoding: Encoding) -> Bytes {
         match encoding {
-            Encoding::WebSocket | Encoding::EventStream => self.joined(encoding).bytes.clone(),
-            Encoding::Lines => {
-                let line = |it: &Message| [&it.json, &b"\n"[..]].concat();
-                self.messages.iter().flat_map(line).collect::<Vec<u8>>().into()
-            }
-            Encoding::Json => match &*self.messages {
-                [message] => message.json.clone(),
-                messages => {
-                    let texts: Vec<&[u8]> = messages.iter().map(|it| &*it.json).collect();
-                    texts.join(&b","[..]).into()
-                }
-            },
+            Encoding::WebSocket => self.web_socket.clone(),
+            Encoding::EventStream => self.event_stream().bytes.clone(),
+            Encoding::Json => join(self.messages(), b","),
+            Encoding::Lines => join(self.messages(), b"\n"),
         }
     }
 
     /// One message, encoded.
     pub fn one_of(&self, place: usize, encoding: Encoding) -> Bytes {
-        if encoding == Encoding::Json {
-            return self.messages[place].json.clone();
+        match encoding {
+            Encoding::WebSocket => self.web_socket.slice(self.places[place].frame.clone()),
+            Encoding::EventStream => {
+                let joined = self.event_stream();
+                let start = place.checked_sub(1).map_or(0, |before| joined.ends[before]);
+                joined.bytes.slice(start..joined.ends[place])
+            }
+            Encoding::Json => self.message(place).json,
+            Encoding::Lines => join([self.message(place)], b"\n"),
         }
-        if encoding == Encoding::Lines {
-            return [&self.messages[place].json, &b"\n"[..]].concat().into();
-        }
-        let joined = self.joined(encoding);
-        let start = place.checked_sub(1).map_or(0, |before| joined.ends[before]);
-        joined.bytes.slice(start..joined.ends[place])
     }
 
     /// All messages but a cursor at their end, encoded.
     pub fn without_cursor(&self, encoding: Encoding) -> Bytes {
-        let is_cursor = |it: &Message| it.event_id.as_ref().is_some_and(|id| id.is_alone);
-        match &*self.messages {
-            [.., last] if is_cursor(last) => match encoding {
-                Encoding::WebSocket | Encoding::EventStream => {
-                    let joined = self.joined(encoding);
-                    let end = joined.ends.iter().rev().nth(1).copied().unwrap_or(0);
-                    joined.bytes.slice(..end)
-                }
-                _ => Self::new(self.messages[..self.messages.len() - 1].to_vec()).all(encoding),
-            },
-            _ => self.all(encoding),
+        let is_cursor = |it: &Place| it.event_id.as_ref().is_some_and(|id| id.is_alone);
+        let Some(last) = self.places.last().filter(|it| is_cursor(it)) else {
+            return self.all(encoding);
+        };
+        let before = self.messages().take(self.places.len() - 1);
+        match encoding {
+            Encoding::WebSocket => self.web_socket.slice(..last.frame.start),
+            Encoding::EventStream => {
+                let joined = self.event_stream();
+                let end = joined.ends.iter().rev().nth(1).copied().unwrap_or(0);
+                joined.bytes.slice(..end)
+            }
+            Encoding::Json => join(before, b","),
+            Encoding::Lines => join(before, b"\n"),
         }
     }
 
     /// All messages as events of a stream.
     pub fn events(&self) -> Events {
-        let joined = self.joined(Encoding::EventStream);
-        let bytes = joined.bytes.clone();
-        let Some(id) = self.messages.last().and_then(|it| it.event_id.as_ref()) else {
+        let bytes = self.event_stream().bytes.clone();
+        let Some(id) = self.places.last().and_then(|it| it.event_id.as_ref()) else {
             return Events { bytes, id_at: None, has_data: false };
         };
         let id_at = Some(bytes.len() - ID.len() - id.cursor.len());
         Events { bytes, id_at, has_data: !id.is_alone }
     }
 
-    /// The length of all JSON text in bytes.
+    /// The length of the encoding for sockets, in bytes.
     pub fn bytes(&self) -> usize {
-        self.messages.iter().map(|it| it.json.len()).sum()
+        self.web_socket.len()
     }
 
-    fn joined(&self, encoding: Encoding) -> &Joined {
-        match encoding {
-            Encoding::WebSocket => {
-                self.web_socket.get_or_init(|| join(&self.messages, put_web_socket))
+    fn event_stream(&self) -> &Joined {
+        self.event_stream.get_or_init(|| {
+            let mut bytes = Vec::with_capacity(self.web_socket.len() + self.places.len() * 8);
+            let mut ends = Vec::with_capacity(self.places.len());
+            for message in self.messages() {
+                put_event(&mut bytes, &message);
+                ends.push(bytes.len());
             }
-            _ => self.event_stream.get_or_init(|| join(&self.messages, put_event)),
+            Joined { bytes: bytes.into(), ends }
+        })
+    }
+}
+
+/// JSON texts behind each other; a line ends each, a comma stands between.
+fn join(messages: impl IntoIterator<Item = Message>, with: &[u8]) -> Bytes {
+    let mut bytes = Vec::new();
+    for message in messages {
+        if with == b"," && !bytes.is_empty() {
+            bytes.extend_from_slice(with);
+        }
+        bytes.extend_from_slice(&message.json);
+        if with != b"," {
+            bytes.extend_from_slice(with);
         }
     }
+    bytes.into()
 }
 
-/// The longest header of a server's frame: two bytes and eight of length.
-const HEADER_BYTES_MAX: usize = 10;
-
-fn join(messages: &[Message], put: impl Fn(&mut Vec<u8>, &Message)) -> Joined {
-    let room = messages.iter().map(|it| it.json.len() + HEADER_BYTES_MAX).sum();
-    let mut bytes = Vec::with_capacity(room);
-    let mut ends = Vec::with_capacity(messages.len());
-    for message in messages {
-        put(&mut bytes, message);
-        ends.push(bytes.len());
+fn header_bytes(length: usize) -> usize {
+    match length {
+        0..126 => 2,
+        126..=0xffff => 4,
+        _ => 10,
     }
-    Joined { bytes: bytes.into(), ends }
 }
 
-/// A whole, unmasked text frame (RFC 6455 §5.2).
-fn put_web_socket(bytes: &mut Vec<u8>, message: &Message) {
+/// The header of a whole, unmasked text frame (RFC 6455 §5.2).
+fn put_header(bytes: &mut Vec<u8>, length: usize) {
     const FIN_TEXT: u8 = 0x81;
     bytes.push(FIN_TEXT);
-    let length = message.json.len();
     if let Ok(short) = u8::try_from(length)
         && short < 126
     {
@@ -199,7 +251,6 @@ fn put_web_socket(bytes: &mut Vec<u8>, message: &Message) {
         bytes.push(127);
         bytes.extend((length as u64).to_be_bytes());
     }
-    bytes.extend(&message.json);
 }
 
 /// What an id line begins with.
@@ -229,7 +280,7 @@ mod tests {
     fn frames(texts: &[&str]) -> Frames {
         let message =
             |json: &&str| Message { json: (*json).to_owned().into(), order: 0, event_id: None };
-        Frames::new(texts.iter().map(message).collect())
+        Frames::new(texts.iter().map(message))
     }
 
     #[test]
@@ -269,9 +320,8 @@ mod tests {
 
     #[test]
     fn a_cursor_at_the_end_can_be_left_out() {
-        let change = || Message { json: "{}".into(), order: 0, event_id: None };
-        let mut messages = vec![change(), change()];
-        messages.extend(Frames::with_cursor("{\"type\":\"cursor\"}", "abc").messages().to_vec());
+        let mut messages: Vec<Message> = frames(&["{}", "{}"]).messages().collect();
+        messages.extend(Frames::with_cursor("{\"type\":\"cursor\"}", "abc").messages());
         let it = Frames::new(messages);
         assert_eq!(&*it.without_cursor(Encoding::WebSocket), b"\x81\x02{}\x81\x02{}");
         assert_eq!(&*it.without_cursor(Encoding::EventStream), b"data:{}\n\ndata:{}\n\n");

@@ -1,4 +1,4 @@
-//! The resulting schema is a file. Set PGFEED_UPDATE to write it anew.
+//! The resulting schema is a file. Set `PGFEED_UPDATE` to write it anew.
 
 use std::fs;
 

@@ -10,9 +10,10 @@ use crate::random::Random;
 const CORPUS: &str = include_str!("corpus.txt");
 
 const ROWS: &[&str] = &[
-    r#"{"id":7,"t":"a\"b\u00e9","j":{"a":{"b":1},"k.k":[1,[2]]},"a":[1,null],"u":"a0","z":"infinity",
-        "n":1.50,"f":"NaN","y":"\\xde","b":true,"e":"low"}"#,
-    r#"{"id":null,"t":null,"j":null,"a":null,"u":null,"z":null,"n":null,"f":null,"y":null,"b":null}"#,
+    r#"{"id":7,"t":"a\"b\u00e9","j":{"a":{"b":1},"k.k":[1,[2]]},"a":[1,null],"u":"a0",
+        "z":"infinity","n":1.50,"f":"NaN","y":"\\xde","b":true,"e":"low"}"#,
+    r#"{"id":null,"t":null,"j":null,"a":null,"u":null,"z":null,"n":null,
+        "f":null,"y":null,"b":null}"#,
     r#"{"id":"x","t":7,"j":"[","a":{},"u":[],"z":1,"n":"-","f":"","y":"\"","b":[1],"e":7}"#,
     r#"{"id":"","t":"\ud800","j":[[[[1"#,
     "{}",

@@ -4,6 +4,7 @@
 //! `PGFEED_FILTER_SEED` from which seed. A failure prints the seed, the filter and the row.
 
 mod against;
+mod exhaustive;
 mod folding;
 mod hostile;
 mod invent;
@@ -32,6 +33,14 @@ async fn filters_answer_as_where_does() {
     cluster.destroy().await.expect("the server ends");
     println!("{tally:?}");
     tally.check();
+}
+
+#[tokio::test]
+async fn known_values_compare_as_in_sql() {
+    let cluster = Cluster::start(Options::from_env()).await.expect("a server");
+    let comparisons = exhaustive::compare(&cluster).await;
+    cluster.destroy().await.expect("the server ends");
+    assert!(comparisons > 80_000, "{comparisons} comparisons");
 }
 
 #[tokio::test]

@@ -7,13 +7,12 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::time::Duration;
 
 use crate::support::{
     client::Client,
     database::{connect, try_connect},
     gateway::{Gateway, Settings},
-    wait::{PATIENCE, eventually, within},
+    wait::{PATIENCE, eventually},
 };
 
 /// A folder for the throwaway cluster that an ordinary account may pass through.
@@ -25,9 +24,11 @@ fn folder() -> TempDir {
 }
 
 /// The first address of a database that `dev` printed.
-fn database_url(gateway: &Gateway) -> String {
+async fn database_url(gateway: &Gateway) -> String {
+    let printed = async || gateway.output().contains("postgres://");
+    eventually(PATIENCE, "the database's address to be printed", printed).await;
     let output = gateway.output();
-    let (_, after) = output.split_once("postgres://").expect("the database's address is printed");
+    let (_, after) = output.split_once("postgres://").expect("it is printed");
     let end = after.find(|it: char| it.is_whitespace() || "'\"`".contains(it));
     format!("postgres://{}", &after[..end.unwrap_or(after.len())])
 }
@@ -39,10 +40,9 @@ fn is_empty(folder: &Path) -> bool {
 #[tokio::test]
 async fn dev_shows_a_change_within_seconds_and_leaves_nothing_after_ctrl_c() {
     let folder = folder();
-    let starting = Gateway::start(Settings::dev(folder.path()));
-    let mut gateway = within(Duration::from_secs(5), "the ready line of dev", starting).await;
+    let mut gateway = Gateway::start(Settings::dev(folder.path())).await;
     gateway.ready().await;
-    let url = database_url(&gateway);
+    let url = database_url(&gateway).await;
     let mut client = Client::subscribed(&gateway.socket("changes/"), "courses").await;
     let session = connect(&url).await;
     let insert = "insert into courses (title) values ('Seen at once')";
@@ -63,7 +63,7 @@ async fn dev_shows_a_change_within_seconds_and_leaves_nothing_after_ctrl_c() {
 async fn dev_that_is_killed_leaves_no_server_and_no_files() {
     let folder = folder();
     let mut gateway = Gateway::start(Settings::dev(folder.path())).await;
-    let url = database_url(&gateway);
+    let url = database_url(&gateway).await;
     gateway.kill().await;
     eventually(PATIENCE, "the server to end", async || try_connect(&url).await.is_err()).await;
     eventually(PATIENCE, "the files to go", async || is_empty(folder.path())).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{
     client::{Client, Heard},
     database::Database,
-    gateway::{Gateway, socket},
+    gateway::{Gateway, Settings, socket},
     proxy::Proxy,
     random::Random,
     wait::PATIENCE,
@@ -97,6 +97,50 @@ async fn a_cursor_is_valid_on_another_gateway() {
     }
     assert_eq!(keys(&client), (0..20).collect::<Vec<_>>());
     assert!(client.sub("notes").resyncs.is_empty());
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_behind_does_not_lead_a_cursor_back() {
+    let database = Database::fresh().await;
+    let ahead = Gateway::serving(&database).await;
+    let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
+    let behind = Settings::for_url(&database.url_through(proxy.address().port())).start().await;
+    behind.ready().await;
+    let mut client = Client::subscribed(&ahead.socket("changes/"), "notes").await;
+    insert(&database, 1).await;
+    client.until_applied("notes", 1).await;
+    proxy.stall();
+    for id in 2..6 {
+        insert(&database, id).await;
+    }
+    client.until_applied("notes", 5).await;
+    client.resume(&behind.socket("changes/")).await.expect("the other gateway accepts");
+    proxy.restore();
+    insert(&database, 6).await;
+    client.until_applied("notes", 6).await;
+    assert_eq!(keys(&client), [1, 2, 3, 4, 5, 6]);
+    assert!(client.sub("notes").resyncs.is_empty());
+}
+
+#[tokio::test]
+async fn a_new_client_of_a_gateway_that_was_restarted_begins_now() {
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    for id in 0..50 {
+        insert(&database, id).await;
+    }
+    gateway.kill().await;
+    gateway.restart().await;
+    let mut client = loop {
+        // The gateway takes nobody before its first read.
+        if let Ok(client) = Client::try_connect(&gateway.socket("changes/?table=notes")).await {
+            break client;
+        }
+    };
+    client.until("to be live", |client| client.subs.values().any(|it| it.live)).await;
+    insert(&database, 50).await;
+    client.until_applied("notes", 1).await;
+    assert_eq!(keys(&client), [50]);
 }
 
 #[tokio::test]
@@ -194,8 +238,11 @@ async fn many_clients_that_resume_at_once_each_get_their_own_rest() {
     let url = gateway.socket("changes/");
     let mut clients = Vec::new();
     for id in 0..20 {
-        clients.push(Client::subscribed(&url, "notes").await);
+        let mut client = Client::subscribed(&url, "notes").await;
         insert(&database, id).await;
+        // The next one must not begin before this change, which it would then get too.
+        client.until_applied("notes", 1).await;
+        clients.push(client);
     }
     gateway.kill().await;
     insert(&database, 20).await;

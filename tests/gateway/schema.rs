@@ -21,7 +21,7 @@ async fn a_table_taken_off_the_feed_ends_its_subscriptions() {
     assert_eq!((&told["id"], &told["reason"]), (&json!("notes"), &json!("table_unwatched")));
     assert_eq!(client.changes("notes").len(), 1, "what came before is not lost");
     client.ask(&json!({"type": "subscribe", "id": "again", "table": "notes"})).await;
-    assert_eq!(client.expect("error").await["code"], "forbidden");
+    assert_eq!(client.expect("error").await["code"], "unauthorized");
     database.run("insert into items (id) values (1)").await;
     client.until_applied("items", 1).await;
 }
@@ -48,7 +48,7 @@ async fn a_table_put_on_the_feed_can_be_subscribed_to_at_once() {
         assert!(asked < 500, "the table is not seen");
         client.ask(&json!({"type": "subscribe", "id": "other", "table": "other"})).await;
         let answer = client.message().await;
-        assert!(answer["type"] != "error" || answer["code"] == "forbidden", "{answer}");
+        assert!(answer["type"] != "error" || answer["code"] == "unauthorized", "{answer}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     database.run("insert into other (id) values (1)").await;

@@ -25,22 +25,23 @@ const LONG: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_repeated_while_gateway_and_database_are_killed() {
-    // The long run is asked for by a variable, so that no test is ever left out silently.
+    // The long run is asked for by variables, so that no test is ever left out silently.
+    let is_long = std::env::var_os("PGFEED_TEST_LONG").is_some();
     let seeds = std::env::var_os("PGFEED_TEST_SEEDS").and_then(|it| it.into_string().ok());
-    match seeds {
-        None => storm(1, SHORT).await,
-        Some(seeds) => {
-            for seed in seeds.split_whitespace() {
-                storm(seed.parse().expect("a seed is a number"), LONG).await;
-            }
-        }
+    for seed in seeds.as_deref().unwrap_or("1").split_whitespace() {
+        let length = if is_long { LONG } else { SHORT };
+        storm(seed.parse().expect("a seed is a number"), length).await;
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the numbers of a storm are worth reading")]
 async fn storm(seed: u64, length: Duration) {
     let mut random = Random::seeded(seed);
-    let (mut database, oracle) = scene().await;
+    let mut database = Database::durable().await;
+    for table in TABLES {
+        database.run(&format!("insert into {table} (id) select generate_series(1, {ROWS})")).await;
+    }
+    let oracle = Oracle::watch(&database, &TABLES.map(|it| format!("public.{it}"))).await;
     let mut gateway = Gateway::serving(&database).await;
     let mut readers = Vec::new();
     for _ in 0..READERS {
@@ -62,16 +63,6 @@ async fn storm(seed: u64, length: Duration) {
          {resumes} resumes: nothing lost, repeated, torn or out of order",
         truth.len()
     );
-}
-
-/// A server that survives crashes, with the rows that the writers meet on.
-async fn scene() -> (Database, Oracle) {
-    let database = Database::durable().await;
-    let oracle = Oracle::watch(&database, &TABLES.map(|it| format!("public.{it}"))).await;
-    for table in TABLES {
-        database.run(&format!("insert into {table} (id) select generate_series(1, {ROWS})")).await;
-    }
-    (database, oracle)
 }
 
 /// Kills the gateway, the database or both, again and again; gives the number of blows.
@@ -155,7 +146,8 @@ select json_build_object('schema', 'public', 'table', c.relname, 'id', l.id::tex
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_holds_what_the_oracle_saw_of_a_storm_with_a_crash() {
     let mut random = Random::seeded(2);
-    let (mut database, oracle) = scene().await;
+    let mut database = Database::durable().await;
+    let oracle = Oracle::watch(&database, &TABLES.map(|it| format!("public.{it}"))).await;
     let writers = Writers::start(&database.url(), &mut random);
     time::sleep(Duration::from_secs(2)).await;
     database.restart(StopMode::Immediate).await;

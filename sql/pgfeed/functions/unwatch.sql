@@ -35,6 +35,7 @@ begin
     end if;
   end loop;
   delete from pgfeed.watch_list w where w.rel = unwatch.rel;
+  perform pgfeed.tell_gateways();
   return v_count;
 end
 $fn$;

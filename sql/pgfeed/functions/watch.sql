@@ -4,7 +4,8 @@
 -- Parameters: rel the table; wake: auto (NOTIFY only while no gateway is awake), always, never
 --   (transactions that are prepared may not NOTIFY); level: auto, or row (no statement triggers).
 -- Returns: the level in force, row or statement.
--- Calls: pgfeed.check_watchable, pgfeed.triggers_of, pgfeed.level_of, pgfeed.share_table.
+-- Calls: pgfeed.check_watchable, pgfeed.triggers_of, pgfeed.level_of, pgfeed.share_table,
+--   pgfeed.tell_gateways.
 -- Tables touched: inserts into or updates pgfeed.watch_list; a gap mark into pgfeed.log if changes
 --   went unseen.
 -- A trigger that is as it should be is left alone: making one waits for the writers of the table.
@@ -62,6 +63,7 @@ begin
   if v_gap then
     insert into pgfeed.log (watch, rel, op) values (v_id, watch.rel, 'G');
   end if;
+  perform pgfeed.tell_gateways();
   return pgfeed.level_of(watch.rel, watch.level);
 end
 $fn$;

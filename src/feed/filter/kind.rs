@@ -116,7 +116,7 @@ impl Kind {
 
     /// Reads a literal as PostgreSQL's input function of the type does.
     pub(super) fn literal(self, column: &Column, text: &str) -> Result<Value, String> {
-        let wrong = || format!("\"{}\" is no {}", shown(text), column.type_name);
+        let wrong = || wrong(text, column);
         match self {
             Self::Bool => read_bool(text).map(Value::Bool).ok_or_else(wrong),
             Self::Int(least, most) => {
@@ -167,6 +167,14 @@ impl Kind {
         }
         self.literal(column, &text).ok()
     }
+}
+
+/// That a literal is none of the column's type. PostgreSQL 16 reads more forms of numbers
+/// than 15; here all versions are answered alike.
+fn wrong(text: &str, column: &Column) -> String {
+    let is_newer = text.contains('_') || ["0x", "0o", "0b"].iter().any(|it| text.contains(it));
+    let mend = if is_newer { "; write numbers in decimal digits" } else { "" };
+    format!("\"{}\" is no {}{mend}", shown(text), column.type_name)
 }
 
 /// The start of a literal, for a message.

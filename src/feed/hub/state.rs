@@ -96,9 +96,9 @@ impl State {
         topic
     }
 
-    /// One more user of a topic; false where it has ended.
-    pub(super) fn use_again(&mut self, id: u64) -> bool {
-        self.by_id.get_mut(&id).map(|entry| entry.users += 1).is_some()
+    /// Whether the topic has not ended.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.by_id.contains_key(&id)
     }
 
     pub(super) fn release(&mut self, id: u64) {
@@ -156,6 +156,8 @@ impl State {
                 notices.push(Notice::Gap(table.oid));
             }
         }
+        let bytes = piece.rows.iter().map(LogRow::bytes).sum();
+        self.tail.as_mut().expect("the relay restarts the hub first").make_room(bytes);
         let routes = self.route(&piece.rows, cursor.as_ref(), &mut notices);
         let ends = self.end_topics(&notices);
         let tail = self.tail.as_mut().expect("the relay restarts the hub before it publishes");
@@ -214,7 +216,8 @@ impl State {
         routes
     }
 
-    /// New subscriptions of a changed table get new topics; the old ones end here.
+    /// Takes all members from the topics that the notices concern. Those of another table are
+    /// gone for good: new subscriptions get new topics. The others keep their names.
     fn end_topics(&mut self, notices: &[Notice]) -> Vec<(u64, Notice)> {
         if notices.is_empty() {
             return Vec::new();
@@ -225,8 +228,10 @@ impl State {
             Some((*id, *notice))
         };
         let ends: Vec<_> = self.by_id.iter().filter_map(end).collect();
-        for (id, _) in &ends {
-            self.forget(*id);
+        for (id, notice) in &ends {
+            if notice.ends_for_good() {
+                self.forget(*id);
+            }
         }
         ends
     }
@@ -235,7 +240,7 @@ impl State {
 fn route(topic: u64, mut messages: Vec<Message>, cursor: Option<&CursorMark>) -> Route {
     let changes = messages.len();
     if let Some(mark) = cursor {
-        messages.extend(mark.frames.messages().iter().cloned());
+        messages.extend(mark.frames.messages());
     }
     Route { topic, frames: Frames::new(messages), changes }
 }

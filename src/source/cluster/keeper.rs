@@ -3,7 +3,8 @@
 //! It reads our orders from a pipe. When the pipe ends, because we are done or because we were
 //! killed, it ends the server and deletes the folder: so no server is ever left behind, without a
 //! parent-death signal (Linux only, and `unsafe`). It also sends the signals that stop a server,
-//! which the standard library can't.
+//! which the standard library can't. It stays under our own account, which made the folder: the
+//! server's may not delete it everywhere.
 
 use std::{path::Path, process::Stdio};
 
@@ -12,7 +13,7 @@ use tokio::{
     process::{Child, ChildStdin, Command},
 };
 
-use super::{ClusterError, folder::Account};
+use super::ClusterError;
 
 /// An order is a signal and a process id. The server's pid file vanishes when it has ended, however
 /// it ended; where it was killed outright, the wait has a limit.
@@ -39,14 +40,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn start(folder: &Path, account: Option<Account>) -> Result<Self, ClusterError> {
+    pub(super) fn start(folder: &Path) -> Result<Self, ClusterError> {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(SCRIPT).arg("pgfeed-keeper").arg(folder);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command.current_dir(folder).process_group(0);
-        if let Some(account) = account {
-            command.uid(account.uid).gid(account.gid);
-        }
         let mut shell = command.spawn().map_err(ClusterError::io("start the cluster's keeper"))?;
         let orders = shell.stdin.take().expect("the pipe was asked for");
         Ok(Self { shell, orders })

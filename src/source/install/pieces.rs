@@ -60,6 +60,7 @@ pub(super) const PIECES: &[(&str, &str)] = pieces![
     "functions/status_of_server.sql",
     "functions/status_of_tables.sql",
     "functions/status_of_triggers.sql",
+    "functions/tell_gateways.sql",
     "functions/triggers_of.sql",
     "functions/unwatch.sql",
     "functions/wake.sql",

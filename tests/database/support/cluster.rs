@@ -152,7 +152,7 @@ pub(crate) async fn ready() {
 }
 
 async fn make_roles() {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let admin = loop {
         match Session::try_open("postgres", "postgres").await {
             Ok(session) => break session,

@@ -1,5 +1,7 @@
 //! One connection, with its notifications and notices, and answers as text.
 
+#![expect(clippy::panic, reason = "a test may panic")]
+
 use std::time::Duration;
 
 use futures::StreamExt;

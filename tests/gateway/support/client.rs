@@ -75,20 +75,21 @@ impl Client {
         let (wire, hello) = open(url).await?;
         (self.wire, self.hello) = (wire, hello);
         self.tape.push(Mark::Connected);
-        let mut requests = Vec::new();
         for sub in self.subs.values_mut().filter(|sub| sub.ended.is_none()) {
             sub.pending.clear();
             sub.live = false;
-            requests.push(json!({
-                "type": "subscribe", "id": sub.id, "table": sub.table,
-                "since": sub.cursor, "shape": sub.shape,
-            }));
-        }
-        for request in requests {
-            let sent = self.wire.send(Message::text(request.to_string())).await;
+            let sent = self.wire.send(Message::text(sub.request().to_string())).await;
             sent.map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+
+    /// The database could not be read for a subscription that resumes.
+    async fn ask_again(&mut self, id: &str) {
+        if let Some(sub) = self.subs.get(id) {
+            // Where the connection ends meanwhile, the next thing heard is its end.
+            let _sent = self.wire.send(Message::text(sub.request().to_string())).await;
+        }
     }
 
     /// Sends one JSON object.
@@ -118,6 +119,9 @@ impl Client {
         let heard = within(limit, "the next message", self.hear()).await;
         if let Heard::Message(message) = &heard {
             self.take(message);
+            if message["code"] == "unavailable" {
+                self.ask_again(message["id"].as_str().unwrap_or_default()).await;
+            }
         }
         heard
     }
@@ -194,7 +198,8 @@ impl Client {
                 let sub = self.subs.get_mut(id).expect("`live` is of a subscription");
                 sub.settle(&message["cursor"]);
                 sub.live = true;
-                self.tape.push(Mark::Cursor { subs: vec![id.to_owned()], partial: false });
+                let (subs, text) = (vec![id.to_owned()], text_of(message));
+                self.tape.push(Mark::Cursor { subs, partial: false, text });
             }
             "resync" => {
                 let sub = self.subs.get_mut(id).expect("`resync` is of a subscription");
@@ -257,9 +262,13 @@ impl Client {
         // A heartbeat may come at any time; it says nothing on where a transaction ends.
         if message["type"] == "cursor" {
             let partial = message["partial"] == Value::Bool(true);
-            self.tape.push(Mark::Cursor { subs, partial });
+            self.tape.push(Mark::Cursor { subs, partial, text: text_of(message) });
         }
     }
+}
+
+fn text_of(message: &Value) -> String {
+    message["cursor"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn open(url: &str) -> Result<(Wire, Value), String> {

@@ -95,6 +95,10 @@ impl Gateway {
 
     /// Starts a gateway and waits until it says where it listens.
     pub(crate) async fn start(settings: Settings) -> Self {
+        Self::start_with(settings, Arc::default()).await
+    }
+
+    async fn start_with(settings: Settings, output: Arc<Mutex<String>>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
         command.arg(settings.command).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -105,7 +109,6 @@ impl Gateway {
             command.arg("--config").arg(file.path());
         }
         let mut process = command.spawn().expect("the gateway starts");
-        let output = Arc::new(Mutex::new(String::new()));
         let stdout = process.stdout.take().expect("the pipe was asked for");
         let stderr = process.stderr.take().expect("the pipe was asked for");
         let (said_tx, mut said_rx) = watch::channel(None);
@@ -172,7 +175,10 @@ impl Gateway {
     pub(crate) async fn restart(&mut self) {
         let mut settings = self.settings.clone();
         settings.listen = self.address.to_string();
-        *self = Self::start(settings).await;
+        let before = self.output();
+        self.output.lock().expect("no reader panics").clear();
+        let output = Arc::new(Mutex::new(format!("{before}--- started again:\n")));
+        *self = Self::start_with(settings, output).await;
     }
 
     /// Memory in use, in KiB: now, and the most since [`Gateway::forget_peak`].
@@ -201,7 +207,7 @@ impl Drop for Gateway {
     /// A failed test shows what the gateway said.
     #[expect(clippy::print_stderr, reason = "where a failed test is read")]
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.output().is_empty() {
             eprintln!("--- the gateway on {} said:\n{}---", self.address, self.output());
         }
     }

@@ -1,9 +1,9 @@
 //! What a client keeps: its subscriptions with the changes applied to each, and the tape of all
 //! that came over its connections.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One `change` message as a subscription got it.
 #[derive(Clone, Debug)]
@@ -50,7 +50,24 @@ pub(crate) enum Mark {
     Cursor {
         subs: Vec<String>,
         partial: bool,
+        text: String,
     },
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected => write!(out, "connected"),
+            Self::Change(change) => {
+                let Change { sub, id, xid, operation, key, .. } = &**change;
+                write!(out, "{sub}: {operation} of {key}, id {id}, xid {xid}")
+            }
+            Self::Cursor { subs, partial, text } => {
+                let kind = if *partial { "partial cursor" } else { "cursor" };
+                write!(out, "{kind} of {subs:?}: {text}")
+            }
+        }
+    }
 }
 
 /// A subscription and what a careful client knows about it.
@@ -77,6 +94,14 @@ impl Subscription {
     /// All changes since the last resync, those after the cursor too.
     pub(crate) fn changes(&self) -> impl Iterator<Item = &Change> {
         self.applied.iter().chain(&self.pending).map(AsRef::as_ref)
+    }
+
+    /// The request that resumes it.
+    pub(crate) fn request(&self) -> Value {
+        json!({
+            "type": "subscribe", "id": self.id, "table": self.table,
+            "since": self.cursor, "shape": self.shape,
+        })
     }
 
     pub(crate) fn settle(&mut self, cursor: &Value) {

@@ -73,7 +73,8 @@ fn a_row_told_out_of_order_is_seen() {
 #[test]
 fn a_torn_transaction_is_seen() {
     let told = |id, xid| Mark::Change(Arc::new(change(id, xid, id, 0)));
-    let cursor = |partial| Mark::Cursor { subs: vec!["notes".to_owned()], partial };
+    let (sub, text) = ("notes".to_owned(), String::new());
+    let cursor = |partial| Mark::Cursor { subs: vec![sub.clone()], partial, text: text.clone() };
     let fine = [told(1, 1), told(2, 1), cursor(false), told(3, 2), cursor(true), told(4, 2)];
     assert_eq!(validators::whole(&fine), Vec::<String>::new());
     let again = [told(1, 1), Mark::Connected, told(1, 1), told(2, 1), cursor(false)];

@@ -14,6 +14,8 @@ use super::{
 /// How many faults a message shows.
 const SHOWN: usize = 5;
 const CHARS_SHOWN: usize = 800;
+/// How much of the tape a message shows on both sides of a place.
+const AROUND: usize = 12;
 
 /// Every guarantee, for one subscription of one table.
 pub(crate) fn all_hold(client: &Client, id: &str, truth: &[Transaction]) {
@@ -29,7 +31,11 @@ pub(crate) fn all_hold(client: &Client, id: &str, truth: &[Transaction]) {
     for (guarantee, faults) in faults {
         let count = faults.len();
         let shown = shown(&faults);
-        assert!(count == 0, "not {guarantee} on {table}, {count} faults:{shown}");
+        assert!(
+            count == 0,
+            "not {guarantee} on {table}, {count} faults:{shown}{}",
+            tape(client, id)
+        );
     }
 }
 
@@ -38,6 +44,25 @@ pub(crate) fn shown(faults: &[String]) -> String {
     let cut = |fault: &String| fault.chars().take(CHARS_SHOWN).collect::<String>();
     let first: Vec<_> = faults.iter().take(SHOWN).map(cut).collect();
     format!("\n  {}", first.join("\n  "))
+}
+
+/// What came around the first repeated change of a subscription, in brief.
+fn tape(client: &Client, id: &str) -> String {
+    let mut seen = HashSet::new();
+    let mut changes = client.changes(id).into_iter();
+    let Some(repeated) = changes.find(|it| !seen.insert((it.id.clone(), it.effect.clone()))) else {
+        return String::new();
+    };
+    let mut text = format!("\n  change {} came more than once:", repeated.id);
+    for (at, mark) in client.tape.iter().enumerate() {
+        let Mark::Change(change) = mark else { continue };
+        if change.id == repeated.id && change.sub == id {
+            let around = at.saturating_sub(AROUND)..(at + AROUND).min(client.tape.len());
+            text.extend(client.tape[around].iter().map(|mark| format!("\n    {mark}")));
+            text.push_str("\n    ...");
+        }
+    }
+    text
 }
 
 /// The transactions that really changed something in a table.
@@ -122,7 +147,7 @@ pub(crate) fn whole(tape: &[Mark]) -> Vec<String> {
                 open.clear();
                 closed.clear();
             }
-            Mark::Cursor { subs, partial: false } => {
+            Mark::Cursor { subs, partial: false, .. } => {
                 for sub in subs.iter().map(String::as_str) {
                     closed.extend(open.remove(sub).map(|xid| (sub, xid)));
                 }

@@ -1,0 +1,50 @@
+//! One change, many clients: what is left to pay when the write loop is the limit.
+
+use anyhow::Result;
+
+use super::delivery::{Served, leave, serve, steps};
+use super::{ALL, Bench, grouped};
+use crate::report::median;
+use crate::target::Kind;
+
+pub(super) async fn run(bench: &mut Bench) -> Result<()> {
+    let sizes: &[u32] = if bench.quick { &[100, 1000] } else { &[100, 1000, 10_000] };
+    for clients in sizes {
+        measure(bench, *clients).await?;
+    }
+    Ok(())
+}
+
+async fn measure(bench: &mut Bench, clients: u32) -> Result<()> {
+    let targets = bench.start(ALL, clients).await?;
+    let mut all = serve(bench, targets, clients).await?;
+    let case = format!("{} × 1", grouped(clients));
+    let rounds = if bench.quick { 3 } else { 5 };
+    for _ in 0..rounds {
+        for served in all.iter_mut().filter(|served| !served.has_lost) {
+            round(bench, served, &case).await?;
+        }
+    }
+    leave(bench, all).await
+}
+
+async fn round(bench: &mut Bench, served: &mut Served, case: &str) -> Result<()> {
+    let kind = served.target.kind;
+    let deliveries = match kind {
+        Kind::Channels => 1500,
+        _ if bench.quick => 50_000,
+        _ => 200_000,
+    };
+    let turns = (deliveries / served.group.count).clamp(2, 600);
+    let total = steps(bench, served, turns, 1).await?;
+    bench
+        .report
+        .entry("fanout", case, kind.name())
+        .add("CPU µs per delivery", total.cpu_us())
+        .add("sent → last client ms", median(&total.to_last_ms))
+        .add("first → last client ms", median(&total.spread_ms))
+        .add("database CPU µs per change", total.database_cpu_us())
+        .add("bytes", total.bytes_each())
+        .say("deliveries", total.verdict());
+    Ok(())
+}
