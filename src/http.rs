@@ -7,8 +7,11 @@
 pub mod answer;
 pub mod body;
 pub mod door;
+pub mod opening;
 pub mod poll;
+pub mod probe;
 pub mod query;
+pub mod ready;
 pub mod routes;
 pub mod server;
 pub mod socket;

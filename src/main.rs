@@ -7,7 +7,9 @@ use pgfeed::{
     app::{
         build,
         cli::{Cli, Command},
-        database, dev, serve, tail,
+        database, dev, doctor,
+        fitness::Unfit,
+        serve, tail,
     },
     settings::Settings,
     telemetry,
@@ -23,6 +25,7 @@ const EX_CONFIG: u8 = 78;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    let file = cli.config.clone();
     let loaded = match Settings::load(cli.config.as_deref(), std::env::vars()) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.into(), EX_CONFIG),
@@ -36,7 +39,10 @@ async fn main() -> ExitCode {
     }
     match Box::pin(run(cli.command, settings)).await {
         Ok(code) => code,
-        Err(error) => fail(&error, 1),
+        Err(error) => match error.downcast_ref::<Unfit>() {
+            Some(unfit) => fail(&unfit.of_file(file.as_deref()).into(), EX_CONFIG),
+            None => fail(&error, 1),
+        },
     }
 }
 
@@ -57,6 +63,11 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         }
         Command::Status => {
             let is_well = database::status(&build::target(&settings)?).await?;
+            return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
+        Command::Doctor { url } => {
+            let target = build::target(&settings)?;
+            let is_well = doctor::run(&settings, &target, url.as_deref()).await;
             return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
         Command::Tail { tables } => {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{
+        Policy,
         address::Proxies,
         origin::Origins,
         token::{self, AuthKeys, Verifier},
@@ -16,7 +17,7 @@ use crate::{
     http::{Door, door::Rules},
     session::{Access, Context, Limits},
     settings::{Settings, sections::KeySource},
-    source::{Listener, PgLog, Target, Wake, log::SESSION},
+    source::{Listener, PgLog, Retention, Target, Wake, log::SESSION, retention::Keep},
     tasks,
 };
 
@@ -24,18 +25,27 @@ use crate::{
 pub struct Feed {
     /// What sessions share.
     pub context: Arc<Context>,
+    /// The log.
+    pub log: Arc<PgLog>,
     end: CancellationToken,
     running: Vec<JoinHandle<()>>,
 }
 
 impl Feed {
-    /// Connects the parts and starts them.
-    pub fn start(settings: &Settings, target: Target, access: Arc<dyn Access>) -> Self {
+    /// Connects the parts and starts them; `undurable` says whose hand-written payloads count.
+    pub fn start(
+        settings: &Settings,
+        target: Target,
+        access: Arc<dyn Access>,
+        undurable: Option<Arc<Policy>>,
+    ) -> Self {
         let tail_bytes_max = usize::try_from(settings.log.tail_bytes_max.0).unwrap_or(usize::MAX);
         let wake = Arc::new(Wake::default());
         let read_now = Arc::clone(&wake);
         let hub = Hub::new(tail_bytes_max, move || read_now.wake());
         let pool = target.pool(settings.database.pool_size, SESSION);
+        let keep = Keep { retention: settings.log.retention.0, size_max: settings.log.size_max.0 };
+        let retention = Retention::new(pool.clone(), keep);
         let log = Arc::new(PgLog::new(
             target.clone(),
             pool,
@@ -43,34 +53,24 @@ impl Feed {
             usize::try_from(settings.log.row_bytes_max.0).unwrap_or(usize::MAX),
         ));
         let (undurable_tx, undurable_rx) = mpsc::channel(1_024);
-        let undurable = super::access::undurable(settings, &hub);
+        let undurable = super::access::undurable(undurable, &hub);
         let listener = Listener::new(target, wake, undurable, undurable_tx);
         let poll = std::time::Duration::from_millis(settings.database.poll_ms);
         let relay = Relay::new(Arc::clone(&log), Arc::clone(&hub), Rhythm { poll }, undurable_rx);
         let end = CancellationToken::new();
         let mut running = hub.run_shards(settings.server.heartbeat_ms);
         running.push(tasks::spawn("listener", listener.run(end.clone())));
+        running.push(tasks::spawn("retention", retention.run(end.clone())));
         running.push(tasks::spawn("relay", relay.run(end.clone())));
         let context = Arc::new(Context {
             hub,
-            history: log,
+            history: Arc::<PgLog>::clone(&log),
             access,
             limits: limits(settings),
             heartbeat_ms: settings.server.heartbeat_ms,
             drain: CancellationToken::new(),
         });
-        Self { context, end, running }
-    }
-
-    /// Waits until the log has been read for the first time.
-    pub async fn reached(&self) {
-        let mut heads = self.context.hub.heads();
-        while self.context.hub.lag_ms().is_none() {
-            let change =
-                tokio::time::timeout(std::time::Duration::from_millis(20), heads.changed());
-            // The first read may bring no chunk: look again.
-            change.await.map_or(Ok(()), |changed| changed).unwrap_or_default();
-        }
+        Self { context, log, end, running }
     }
 
     /// Ends the parts and waits for them.
@@ -82,6 +82,16 @@ impl Feed {
                 tracing::error!(%error, "A part did not end well.");
             }
         }
+    }
+}
+
+/// Waits until the log has been read for the first time.
+pub async fn reached(hub: &Hub) {
+    let mut heads = hub.heads();
+    while hub.lag_ms().is_none() {
+        let change = tokio::time::timeout(std::time::Duration::from_millis(20), heads.changed());
+        // The first read may bring no chunk: look again.
+        change.await.map_or(Ok(()), |changed| changed).unwrap_or_default();
     }
 }
 
@@ -144,5 +154,9 @@ fn limits(settings: &Settings) -> Limits {
         messages_per_second_max: limits.messages_per_second_max,
         client_errors_max: limits.client_errors_max,
         queue_bytes_max: limits.queue_bytes_max,
+        filter: crate::feed::filter::Limits {
+            bytes_max: limits.filter_bytes_max,
+            depth_max: limits.filter_depth_max,
+        },
     }
 }

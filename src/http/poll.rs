@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     auth::claims::Claims,
-    session::{poll::Poll, subscription::Refusal},
+    session::{poll::Poll, spec, subscription::Refusal},
     wire::{Code, reply},
 };
 
@@ -38,12 +38,14 @@ impl Site {
     }
 
     async fn look(&self, request: &Request, feed: &str) -> Result<Answer, Refusal> {
-        let Visit { pass, claims, query, subscriptions } = self.visit(request, feed).await?;
+        let Visit { pass, claims, query, declared, subscriptions } =
+            self.visit(request, feed).await?;
         let wait = number("wait", query.wait.as_deref(), WAIT_SECONDS, 0..=WAIT_SECONDS_MAX)?;
         let limit = number("limit", query.limit.as_deref(), LIMIT as u64, 1..=LIMIT as u64)?;
         let wait = Duration::from_secs(wait).min(left(claims.as_deref()));
         let poll = Poll {
             context: Arc::clone(&self.context),
+            declared: spec::declared(declared.as_ref(), claims.as_deref()),
             claims,
             requests: subscriptions,
             wait,

@@ -61,7 +61,8 @@ impl Site {
         let (outlet, body) = body::pair(Encoding::EventStream);
         let outlet = Arc::new(outlet);
         let transport: Arc<dyn Transport> = Arc::<Outlet>::clone(&outlet);
-        let mut session = Session::open(&self.context, transport, visit.claims.clone());
+        let (claims, declared) = (visit.claims.clone(), visit.declared.take());
+        let mut session = Session::open_on(&self.context, transport, claims, declared);
         if let Err(refusal) = session.stream(std::mem::take(&mut visit.subscriptions)) {
             session.end();
             return Err(refusal);
@@ -98,7 +99,7 @@ impl Stream {
             End::Expired => {
                 let message = "the token has expired; come back with another one";
                 let json = reply::error(Code::Unauthorized, message, None);
-                queue.push_bytes(format!("data:{json}\n\n").into());
+                queue.end_with(format!("data:{json}\n\n").into());
                 self.part().await;
             }
             End::GiveUp => self.outlet.break_off(),
@@ -124,7 +125,7 @@ impl Stream {
                     queue.unblock();
                 }
                 () = queue.has_work() => {}
-                () = until(expiry) => return End::Expired,
+                () = until(expiry) => {}
                 () = until(blocked.map(|since| since + STALL_LIMIT)) => return End::GiveUp,
                 () = drain.cancelled() => return End::Drain,
                 _ = keep_alive.tick() => {
@@ -137,6 +138,9 @@ impl Stream {
             let work = queue.work();
             if work.is_closed {
                 return End::Gone;
+            }
+            if work.has_ended || expiry.is_some_and(|at| Instant::now() >= at) {
+                return End::Expired;
             }
             if work.is_given_up {
                 return End::GiveUp;

@@ -7,12 +7,13 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use super::{
     answer::{self, Answer},
     door::{Pass, Refused},
+    opening::{self, Opening},
     query::Query,
     routes::{FORWARDED, Request, Site},
     upgrade::values,
 };
 use crate::{
-    auth::claims::Claims,
+    auth::{claims::Claims, feeds::Found},
     session::subscription::Refusal,
     wire::{Code, Subscribe},
 };
@@ -25,6 +26,8 @@ pub(super) struct Visit {
     pub(super) claims: Option<Arc<Claims>>,
     /// What the URL says.
     pub(super) query: Query,
+    /// The declared feed, where it is one.
+    pub(super) declared: Option<Found>,
     /// What it subscribes to; `since` is that of `Last-Event-ID` where that is sent.
     pub(super) subscriptions: Vec<Subscribe>,
 }
@@ -40,11 +43,11 @@ impl From<Refused> for Refusal {
 impl Site {
     /// Lets a client in, or says why not: every refusal has its status.
     pub(super) async fn visit(&self, request: &Request, feed: &str) -> Result<Visit, Refusal> {
-        if feed != "changes" {
+        let Some(feed) = opening::find(&self.feeds, feed) else {
             return Err(Refusal::new(Code::NotFound, "no such feed"));
-        }
+        };
         self.check_open()?;
-        self.check_origin(&request.headers)?;
+        self.check_headers(&request.headers)?;
         let rules = self.door.rules();
         let forwarded = values(&request.headers, &FORWARDED);
         let address = rules.proxies.client(request.peer.ip(), forwarded.collect::<Vec<_>>());
@@ -57,17 +60,21 @@ impl Site {
             let message = "this subject has too many connections";
             return Err(Refusal::new(Code::TooManyConnections, message));
         }
-        let bad = |bad: super::query::BadQuery| Refusal::new(bad.code, bad.message);
-        let mut query = Query::parse(&request.query).map_err(bad)?;
-        let last = values(&request.headers, &LAST_EVENT_ID).next();
-        if let Some(last) = last.filter(|it| !it.is_empty()) {
-            query.since = Some(last.to_owned());
+        let Opening { declared, mut subscriptions, refused } =
+            opening::resolve(&feed, claims.as_deref(), &request.query)?;
+        if let Some((_, refusal)) = refused.into_iter().next() {
+            return Err(refusal);
         }
-        let subscriptions = query.subscriptions().map_err(bad)?;
         if subscriptions.is_empty() {
             return Err(Refusal::new(Code::BadMessage, "name a table: `?table=…`"));
         }
-        Ok(Visit { pass, claims, query, subscriptions })
+        let last = values(&request.headers, &LAST_EVENT_ID).next().filter(|it| !it.is_empty());
+        for subscription in subscriptions.iter_mut().filter(|_| last.is_some()) {
+            subscription.since = last.map(str::to_owned);
+        }
+        let query = Query::parse(&request.query)
+            .map_err(|bad| Refusal::new(Code::BadMessage, bad.message))?;
+        Ok(Visit { pass, claims, query, declared, subscriptions })
     }
 }
 
@@ -81,7 +88,7 @@ pub(super) fn allow_origin(site: &Site, request: &Request, mut answer: Answer) -
     let headers = answer.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     let origin = request.headers.get(header::ORIGIN);
-    if let Some(origin) = origin.filter(|_| site.check_origin(&request.headers).is_ok()) {
+    if let Some(origin) = origin.filter(|_| site.check_headers(&request.headers).is_ok()) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         let exposed = HeaderValue::from_static("Retry-After");
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
@@ -94,7 +101,7 @@ pub(super) fn preflight(site: &Site, request: &Request) -> Option<Answer> {
     if request.method != Method::OPTIONS {
         return None;
     }
-    if let Err(refused) = site.check_origin(&request.headers) {
+    if let Err(refused) = site.check_headers(&request.headers) {
         return Some(refuse(&refused.into()));
     }
     let mut answer = Answer::default();

@@ -19,7 +19,7 @@ use crate::{
         Body, Chunk, CursorMark, Grant, LogError, LogRow, Notice, Topic,
         cut::{Cut, Cutter},
         encode::Addressee,
-        filter::{CompiledFilter, Filter},
+        filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
         route::messages_of,
     },
@@ -48,9 +48,14 @@ pub enum Start {
 }
 
 /// Reads a client's filter for a table, over columns that the reader may see in every row.
-pub fn filter(text: &str, table: &Table, grant: &Grant) -> Result<CompiledFilter, Refusal> {
+pub fn filter(
+    text: &str,
+    limits: filter::Limits,
+    table: &Table,
+    grant: &Grant,
+) -> Result<CompiledFilter, Refusal> {
     let may_see = |name: &str| table.column(name).is_some_and(|it| grant.is_filterable(it));
-    Filter::parse(text)
+    Filter::parse_within(text, limits)
         .and_then(|filter| filter.compile(table, &may_see))
         .map_err(|error| Refusal::new(Code::BadFilter, error.to_string()))
 }
@@ -82,18 +87,24 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
             live,
         })
     };
+    let tell = |json| {
+        shared.push_to(ticket, &Frames::one(json));
+    };
+    let tell_at = |json| {
+        shared.push_at(ticket, json, cursor);
+    };
     match start {
-        Start::Now | Start::Cursor(_) => shared.push_at(subscribed(), cursor),
+        Start::Now | Start::Cursor(_) => tell_at(subscribed()),
         Start::Over { reason: Resync::TableChanged, is_told: true } => {
-            shared.push(reply::resync(id, Resync::TableChanged, cursor));
-            shared.push_at(subscribed(), cursor);
+            tell(reply::resync(id, Resync::TableChanged, cursor));
+            tell_at(subscribed());
         }
         // The topic is still the one that `subscribed` told.
         Start::Over { reason, is_told } => {
             if !is_told {
-                shared.push(subscribed());
+                tell(subscribed());
             }
-            shared.push_at(reply::resync(id, *reason, cursor), cursor);
+            tell_at(reply::resync(id, *reason, cursor));
         }
     }
     if let Start::Over { reason, .. } = start {
@@ -239,7 +250,7 @@ impl CatchUp<'_> {
                 return Ok(());
             }
             let frames = self.frames(&chunk, &known)?;
-            self.shared.queue.push_own(&frames);
+            self.shared.push_to(self.ticket, &frames);
             if let Some(newer) = &chunk.cursor {
                 mark = newer.clone();
             }
@@ -293,14 +304,16 @@ impl CatchUp<'_> {
             }
             for chunk in missing {
                 match self.frames(chunk, known) {
-                    Ok(frames) => shared.queue.push_own(&frames),
+                    Ok(frames) => {
+                        shared.push_to(self.ticket, &frames);
+                    }
                     // `join` hands over no chunk that ends the topic; what cannot be judged
                     // comes with such a notice.
                     Err(_) => tracing::error!("A chunk could not be replayed at a join."),
                 }
             }
             let live = reply::live(&self.ticket.request.id, &joined.mark.text);
-            shared.push_at(live, &joined.mark.text);
+            shared.push_at(self.ticket, live, &joined.mark.text);
             shared.settle(self.ticket);
             member
         };
@@ -359,7 +372,7 @@ impl CatchUp<'_> {
                 messages.push(self.cursor(&mark.text, cut.is_partial));
             }
         }
-        self.shared.queue.push_own(&Frames::new(messages));
+        self.shared.push_to(self.ticket, &Frames::new(messages));
         Ok(())
     }
 

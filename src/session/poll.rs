@@ -17,7 +17,8 @@ use super::{
     Context,
     resume::{self, Resumed},
     shapes::Since,
-    subscription::{self, Refusal},
+    spec::{Filters, spec},
+    subscription::Refusal,
 };
 use crate::{
     auth::claims::Claims,
@@ -35,6 +36,8 @@ pub struct Poll {
     pub context: Arc<Context>,
     /// Who asks.
     pub claims: Option<Arc<Claims>>,
+    /// The owner's filters, where the feed is a declared one.
+    pub declared: Option<Filters>,
     /// The subscriptions; all have the same `since`.
     pub requests: Vec<Subscribe>,
     /// How long to wait for something.
@@ -64,7 +67,7 @@ impl Poll {
     }
 
     fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
-        subscription::spec(&self.context, self.claims.as_deref(), request)
+        spec(&self.context, self.claims.as_deref(), self.declared.as_ref(), request)
     }
 
     /// Answers from now; `reason` is why not from where the client stood.

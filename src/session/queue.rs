@@ -5,6 +5,9 @@
 //! the client is served when it reads again ([`super::lag`]). So a client that does not read
 //! costs its limit and no more.
 
+mod frames;
+mod rights;
+
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
@@ -12,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::telling::Telling;
 use crate::{
@@ -64,6 +67,11 @@ struct Inner {
     is_blocked: bool,
     is_closed: bool,
     is_given_up: bool,
+    /// When the reader's rights end: nothing is written from then on.
+    end: Option<Instant>,
+    has_ended: bool,
+    /// The first buffer has been written in part.
+    is_cut: bool,
 }
 
 /// Where a slow client has to go on.
@@ -84,6 +92,8 @@ pub struct Work {
     pub is_closed: bool,
     /// The client is too slow to be served.
     pub is_given_up: bool,
+    /// The reader's rights have ended, and what waited is gone.
+    pub has_ended: bool,
     /// Chunks were not taken, and there is room again.
     pub lag: Option<Lag>,
     /// Topics that ended, and why.
@@ -102,33 +112,6 @@ impl Queue {
             work: Notify::new(),
             room: Notify::new(),
         })
-    }
-
-    /// Adds messages and writes them if the socket takes them; over the limit too, for answers
-    /// are few and bounded by the client's own requests.
-    pub fn push(&self, frames: &Frames) {
-        let mut inner = self.inner();
-        let is_told = inner.telling.is_open();
-        inner.add_frames(frames, self.encoding, is_told);
-        self.flush(&mut inner);
-    }
-
-    /// Adds messages about one subscription, whose cursor is not that of others.
-    pub fn push_own(&self, frames: &Frames) {
-        let mut inner = self.inner();
-        let is_told = self.encoding != Encoding::EventStream || inner.telling.is_single();
-        inner.add_frames(frames, self.encoding, is_told);
-        self.flush(&mut inner);
-    }
-
-    /// Changes which cursors the client may be told, and how.
-    pub fn telling<T>(&self, change: impl FnOnce(&mut Telling) -> T) -> T {
-        change(&mut self.inner().telling)
-    }
-
-    /// How messages are wrapped.
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
     }
 
     /// Adds encoded bytes.
@@ -165,6 +148,7 @@ impl Queue {
             is_blocked: inner.is_blocked,
             is_closed: inner.is_closed,
             is_given_up: inner.is_given_up,
+            has_ended: inner.has_ended,
             lag: inner.lag.clone().filter(|_| has_room),
             notices: std::mem::take(&mut inner.notices),
         }
@@ -250,6 +234,14 @@ impl Queue {
     }
 
     fn flush(&self, inner: &mut Inner) {
+        if inner.end.is_some_and(|end| Instant::now() >= end) {
+            inner.end();
+            self.work.notify_one();
+        }
+        self.write(inner);
+    }
+
+    fn write(&self, inner: &mut Inner) {
         /// As many buffers as one call takes.
         const SLICES_MAX: usize = 64;
         while !inner.is_blocked && !inner.is_closed && !inner.pending.is_empty() {
@@ -287,55 +279,9 @@ impl Queue {
 
 impl Inner {
     fn add(&mut self, bytes: Bytes) {
-        if !self.is_closed && !bytes.is_empty() {
+        if !self.is_closed && !self.has_ended && !bytes.is_empty() {
             self.bytes += bytes.len();
             self.pending.push_back(bytes);
-        }
-    }
-
-    /// Adds messages; a cursor at their end only where it may be told.
-    fn add_frames(&mut self, frames: &Frames, encoding: Encoding, is_told: bool) {
-        if encoding == Encoding::EventStream {
-            for bytes in self.telling.events(&frames.events(), is_told).into_iter().flatten() {
-                self.add(bytes);
-            }
-        } else if is_told {
-            self.add(frames.all(encoding));
-        } else {
-            self.add(frames.without_cursor(encoding));
-        }
-    }
-
-    /// Whether the position after a chunk holds for every live subscription: not where one went
-    /// live behind a later chunk, which the shard has yet to come to.
-    fn holds(&self, seq: u64) -> bool {
-        self.telling.is_open() && self.live.iter().all(|(_, after)| seq >= *after)
-    }
-
-    /// Adds the routes' messages: one route's as one buffer, several ones' in the feed's order.
-    fn add_routes(&mut self, chunk: &Chunk, routes: &[u32], encoding: Encoding) {
-        let is_told = self.holds(chunk.seq);
-        match routes {
-            [] => {}
-            [route] => {
-                self.add_frames(&chunk.routes[*route as usize].frames, encoding, is_told);
-            }
-            _ => {
-                let mut messages: Vec<(u32, u32, usize)> = Vec::new();
-                for place in routes {
-                    let route = &chunk.routes[*place as usize];
-                    let frames = &route.frames;
-                    let changes = 0..route.changes;
-                    messages.extend(changes.map(|at| (frames.order(at), *place, at)));
-                }
-                messages.sort_unstable();
-                for (_, place, at) in messages {
-                    self.add(chunk.routes[place as usize].frames.one_of(at, encoding));
-                }
-                if let Some(mark) = chunk.cursor.as_ref().filter(|_| is_told) {
-                    self.add_frames(&mark.frames, encoding, true);
-                }
-            }
         }
     }
 
@@ -345,9 +291,11 @@ impl Inner {
             if written < first.len() {
                 // The buffer is shared, so this moves a pointer and copies nothing.
                 drop(first.split_to(written));
+                self.is_cut |= written > 0;
                 return;
             }
             written -= first.len();
+            self.is_cut = false;
             self.pending.pop_front();
         }
     }
@@ -374,7 +322,7 @@ impl Subscriber for Queue {
         let size: usize =
             routes.iter().map(|place| chunk.routes[*place as usize].frames.bytes()).sum();
         // One chunk is taken whatever its size, alone.
-        if inner.bytes > 0 && inner.bytes + size > self.bytes_max {
+        if !inner.has_ended && inner.bytes > 0 && inner.bytes + size > self.bytes_max {
             inner.lag = Some(Lag { seq: chunk.seq, position: chunk.start.clone() });
             self.work.notify_one();
             return;

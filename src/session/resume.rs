@@ -45,11 +45,13 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
         Some(first) if tail_has(&context.hub, first, &position) => true,
         _ => context.history.has(&position).await?,
     };
-    Ok(if is_part {
-        Resumed::At { position, first }
-    } else {
-        Resumed::Over(Resync::HistoryChanged)
-    })
+    if is_part {
+        return Ok(Resumed::At { position, first });
+    }
+    // The tick may have been known here and pruned there.
+    let is_expired = context.history.find(cursor).await? == Found::Expired;
+    let reason = if is_expired { Resync::CursorExpired } else { Resync::HistoryChanged };
+    Ok(Resumed::Over(reason))
 }
 
 /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To

@@ -7,12 +7,15 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{Context, Queue, telling::Telling};
+use super::{
+    Context, Queue,
+    spec::{Filters, filters, spec},
+    telling::Telling,
+};
 use crate::{
-    auth::claims::Claims,
-    change::TableName,
+    auth::{claims::Claims, feeds::Found},
     feed::{
-        Columns, Events, Grant, Topic, TopicSpec,
+        Topic, TopicSpec,
         hub::{ClientId, Member},
     },
     wire::{Code, Encoding, Frames, Subscribe, reply},
@@ -26,6 +29,8 @@ pub struct Shared {
     pub queue: Arc<Queue>,
     /// The client's number in the hub.
     pub client: ClientId,
+    /// The declared feed that the connection is on, if any: then the client names no tables.
+    pub declared: Option<Found>,
     state: Mutex<State>,
 }
 
@@ -35,6 +40,8 @@ struct State {
     /// How many live subscriptions follow a topic.
     members: HashMap<u64, usize>,
     claims: Option<Arc<Claims>>,
+    /// The owner's filters on a declared feed, by subscription.
+    filters: Filters,
     next: u64,
 }
 
@@ -83,10 +90,11 @@ impl Shared {
         context: Arc<Context>,
         queue: Arc<Queue>,
         client: ClientId,
-        claims: Option<Arc<Claims>>,
+        (claims, declared): (Option<Arc<Claims>>, Option<Found>),
     ) -> Arc<Self> {
-        let state = Mutex::new(State { claims, ..State::default() });
-        Arc::new(Self { context, queue, client, state })
+        let filters = filters(declared.as_ref(), claims.as_deref()).unwrap_or_default();
+        let state = Mutex::new(State { claims, filters, ..State::default() });
+        Arc::new(Self { context, queue, client, declared, state })
     }
 
     /// Adds messages to the queue.
@@ -94,19 +102,35 @@ impl Shared {
         self.queue.push(&Frames::one(json));
     }
 
-    /// Adds a message about one subscription that tells its cursor.
-    pub fn push_at(&self, json: String, cursor: &str) {
-        self.queue.push_own(&Frames::with_cursor_beside(json, cursor.to_owned()));
-    }
-
     /// Who the reader is.
     pub fn claims(&self) -> Option<Arc<Claims>> {
         self.state().claims.clone()
     }
 
-    /// Takes other claims.
-    pub fn set_claims(&self, claims: Arc<Claims>) {
-        self.state().claims = Some(claims);
+    /// Takes other claims, and the owner's filters as they are for them. False where the declared
+    /// feed is not open to them.
+    pub fn set_claims(&self, claims: Arc<Claims>) -> bool {
+        let Some(filters) = filters(self.declared.as_ref(), Some(&claims)) else { return false };
+        let mut state = self.state();
+        state.claims = Some(claims);
+        state.filters = filters;
+        true
+    }
+
+    /// Adds messages of a subscription to the queue, unless it has ended: what a task is still
+    /// about to send must not come after the end was told.
+    pub fn push_to(&self, ticket: &Ticket, frames: &Frames) -> bool {
+        let mut state = self.state();
+        let is_there = state.current(ticket).is_some();
+        if is_there {
+            self.queue.push_own(frames);
+        }
+        is_there
+    }
+
+    /// The same for a message that tells the subscription's cursor.
+    pub fn push_at(&self, ticket: &Ticket, json: String, cursor: &str) -> bool {
+        self.push_to(ticket, &Frames::with_cursor_beside(json, cursor.to_owned()))
     }
 
     /// Whether an id is in use.
@@ -121,12 +145,29 @@ impl Shared {
 
     /// What a request asks for, as far as the reader may have it.
     pub fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
-        spec(&self.context, self.claims().as_deref(), request)
+        let (claims, filters) = {
+            let state = self.state();
+            (state.claims.clone(), self.declared.as_ref().map(|_| state.filters.clone()))
+        };
+        spec(&self.context, claims.as_deref(), filters.as_ref(), request)
     }
 
-    /// Adds a subscription.
-    pub fn add(&self, request: Arc<Subscribe>, topic: Arc<Topic>) -> Ticket {
+    /// Adds a subscription; none where the reader's claims are others than those it was made by.
+    pub fn add(
+        &self,
+        request: Arc<Subscribe>,
+        topic: Arc<Topic>,
+        claims: Option<&Arc<Claims>>,
+    ) -> Option<Ticket> {
         let mut state = self.state();
+        let is_same = match (claims, &state.claims) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        if !is_same {
+            return None;
+        }
         state.next += 1;
         let number = state.next;
         let id = request.id.clone();
@@ -139,7 +180,7 @@ impl Shared {
             let shapes: Vec<String> = topics.collect();
             self.queue.telling(|it| it.set_shapes(&shapes));
         }
-        ticket
+        Some(ticket)
     }
 
     /// No cursor of the whole connection is told until the subscription is live, or gone.
@@ -290,60 +331,6 @@ impl State {
         let subscription = self.subscriptions.get_mut(&ticket.request.id)?;
         (subscription.number == ticket.number).then_some(subscription)
     }
-}
-
-/// What a request asks for, as far as the reader may have it.
-pub fn spec(
-    context: &Context,
-    claims: Option<&Claims>,
-    request: &Subscribe,
-) -> Result<TopicSpec, Refusal> {
-    let catalog = context.hub.catalog();
-    let name = TableName::parse(&request.table);
-    let table = catalog.named(&name);
-    let granted = table.and_then(|table| {
-        let grant = context.access.grant(table, claims)?;
-        Some((Arc::clone(table), grant))
-    });
-    let Some((table, grant)) = granted else {
-        // One answer for a table that is not there, not watched or not theirs.
-        return Err(match claims {
-            Some(_) => Refusal::new(Code::Forbidden, FORBIDDEN),
-            None => Refusal::new(Code::Unauthorized, UNAUTHORIZED),
-        });
-    };
-    let columns = match &request.columns {
-        Some(names) => Some(columns(&table, &grant, names)?),
-        None => None,
-    };
-    let filter = match &request.filter {
-        Some(text) => Some(super::catch_up::filter(text, &table, &grant)?),
-        None => None,
-    };
-    let events = Events::new(request.events.as_deref());
-    Ok(TopicSpec { table, events, filter, columns, grant })
-}
-
-const FORBIDDEN: &str = "no such table on this feed, or not one that you may read";
-const UNAUTHORIZED: &str = "no such table on this feed, or not one to be read without a token";
-
-fn columns(
-    table: &crate::change::Table,
-    grant: &Grant,
-    names: &[String],
-) -> Result<Columns, Refusal> {
-    let granted = grant.columns();
-    let place = |name: &String| {
-        table.column(name).filter(|place| granted.has(*place)).ok_or_else(|| {
-            let message = format!("`columns`: no column {name:?} that you may read");
-            Refusal::new(Code::BadMessage, message)
-        })
-    };
-    if names.is_empty() {
-        let message = "`columns` is empty: name one, or leave it out";
-        return Err(Refusal::new(Code::BadMessage, message));
-    }
-    Ok(Columns::new(names.iter().map(place).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// An `error` message.

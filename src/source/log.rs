@@ -10,6 +10,7 @@ use super::{
     catalog,
     connect::Target,
     error::{failed, refused, within},
+    lease::Lease,
     reader::Reader,
     rhythm::PRESENT,
     rows::{Decoder, Statements},
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// No step takes longer.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A gateway that starts reads the last minutes of the log into its tail, so that clients that
 /// come back after its restart are served from memory.
@@ -48,6 +49,7 @@ pub const SESSION: &[(&str, &str)] = &[
     ("search_path", "pg_catalog"),
     ("timezone", "UTC"),
     ("synchronous_commit", "on"),
+    ("client_min_messages", "error"),
 ];
 
 /// The log in one database. One for a gateway.
@@ -77,7 +79,7 @@ impl PgLog {
         Ok(client)
     }
 
-    async fn pooled(&self) -> Result<Object, LogError> {
+    pub(super) async fn pooled(&self) -> Result<Object, LogError> {
         self.pool.get().await.map_err(|error| LogError {
             message: format!("no connection to the database: {}", tell(&error)),
             is_transient: true,
@@ -151,11 +153,18 @@ impl ChangeLog for PgLog {
         to: &Position,
         catalog: Arc<Catalog>,
     ) -> Result<LogRows, LogError> {
+        const TICK: &str = "select from pgfeed.tick where id = $1 and tag = $2";
         let doing = "reading the log for a resume";
-        let client = self.pooled().await?;
+        let client = Lease::new(self.pooled().await?);
         let base = from.tick.snapshot.clone();
         let begin = client.batch_execute("begin isolation level repeatable read, read only");
         within(STEP_LIMIT, doing, begin).await?;
+        // In the snapshot of the rows: as long as the tick is there, nothing after it was pruned.
+        let parameters: [&(dyn ToSql + Sync); 2] = [&from.tick.id, &from.tick.tag];
+        if within(STEP_LIMIT, doing, client.query_opt(TICK, &parameters)).await?.is_none() {
+            let message = format!("{doing}: its position was pruned meanwhile");
+            return Err(LogError { message, is_transient: true });
+        }
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
         let relations = within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
         let rows = within(STEP_LIMIT, doing, statements.rows(&client, &base)).await?;
@@ -168,6 +177,7 @@ impl ChangeLog for PgLog {
                 None => {
                     let commit = client.batch_execute("commit");
                     within(STEP_LIMIT, "ending a read", commit).await?;
+                    client.give_back();
                     Ok(None)
                 }
             }

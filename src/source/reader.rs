@@ -34,7 +34,8 @@ const CATALOG_EVERY: Duration = Duration::from_secs(4);
 const CATALOG_APART: Duration = Duration::from_millis(200);
 
 const HEAD: &str = "
-    select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text, m.history::text
+    select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text, m.history::text,
+           (select min(id) from pgfeed.tick)
       from pgfeed.meta m
       left join lateral (select id, tag, snap from pgfeed.tick order by id desc limit 1) t on true";
 
@@ -180,6 +181,15 @@ impl LogReader for Reader {
         if history != self.history {
             return Err(LogError {
                 message: "the log began a new history".to_owned(),
+                is_transient: true,
+            });
+        }
+        let oldest: Option<i64> = head.try_get(5).map_err(|error| failed(doing, &error))?;
+        if oldest.is_some_and(|oldest| oldest > self.newest_tick) {
+            // A tick made after our last read is the oldest by now: rows that we have not read
+            // may have gone with those before it.
+            return Err(LogError {
+                message: format!("{doing}: it was pruned further than this gateway had read"),
                 is_transient: true,
             });
         }

@@ -9,6 +9,7 @@ mod notify;
 mod operate;
 mod outage;
 mod resume;
+mod retention;
 mod schema;
 mod storm;
 mod support;
