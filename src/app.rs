@@ -9,3 +9,4 @@ pub mod doctor;
 pub mod fitness;
 pub mod serve;
 pub mod tail;
+pub mod token;

@@ -4,6 +4,7 @@
 
 mod dev;
 mod feed;
+mod feeds;
 mod large;
 mod notify;
 mod operate;
