@@ -5,6 +5,7 @@ pub mod build;
 pub mod cli;
 pub mod database;
 pub mod dev;
+pub mod doctor;
 pub mod fitness;
 pub mod serve;
 pub mod tail;

@@ -7,7 +7,7 @@ use pgfeed::{
     app::{
         build,
         cli::{Cli, Command},
-        database, dev,
+        database, dev, doctor,
         fitness::Unfit,
         serve, tail, token,
     },
@@ -63,6 +63,11 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         }
         Command::Status => {
             let is_well = database::status(&build::target(&settings)?).await?;
+            return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
+        Command::Doctor { url } => {
+            let target = build::target(&settings)?;
+            let is_well = doctor::run(&settings, &target, url.as_deref()).await;
             return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
         Command::Token { sub: subject, role: roles, ttl: ttl_seconds, claim: claims } => {

@@ -51,7 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("warp", &["http"]),
     ("hyper", &["http", "auth"]),
     ("hyper_util", &["http", "auth"]),
-    ("hyper_rustls", &["auth"]),
+    ("hyper_rustls", &["auth", "http"]),
     ("tungstenite", &["http"]),
     ("jsonwebtoken", &["auth"]),
     ("config", &["settings"]),

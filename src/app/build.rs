@@ -17,7 +17,7 @@ use crate::{
     http::{Door, door::Rules},
     session::{Access, Context, Limits},
     settings::{Settings, sections::KeySource},
-    source::{Listener, PgLog, Target, Wake, log::SESSION},
+    source::{Listener, PgLog, Retention, Target, Wake, log::SESSION, retention::Keep},
     tasks,
 };
 
@@ -44,6 +44,8 @@ impl Feed {
         let read_now = Arc::clone(&wake);
         let hub = Hub::new(tail_bytes_max, move || read_now.wake());
         let pool = target.pool(settings.database.pool_size, SESSION);
+        let keep = Keep { retention: settings.log.retention.0, size_max: settings.log.size_max.0 };
+        let retention = Retention::new(pool.clone(), keep);
         let log = Arc::new(PgLog::new(
             target.clone(),
             pool,
@@ -58,6 +60,7 @@ impl Feed {
         let end = CancellationToken::new();
         let mut running = hub.run_shards(settings.server.heartbeat_ms);
         running.push(tasks::spawn("listener", listener.run(end.clone())));
+        running.push(tasks::spawn("retention", retention.run(end.clone())));
         running.push(tasks::spawn("relay", relay.run(end.clone())));
         let context = Arc::new(Context {
             hub,

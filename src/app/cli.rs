@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "pgfeed", version, about, after_help = AFTER)]
 pub struct Cli {
-    /// Settings in TOML. Every key is also a variable: PGFEED__SECTION__KEY.
+    /// Settings in TOML. Every key is also a variable: `PGFEED__SECTION__KEY`.
     #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do.
@@ -69,6 +69,12 @@ pub enum Command {
     },
     /// Tell how the feed in the database is, and what mends what is wrong.
     Status,
+    /// Look for everything that can be wrong, and tell what mends it. Ends with 1 if something is.
+    Doctor {
+        /// Where browsers reach the gateway, as `https://app.example`: look at the proxy too.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
     /// Print changes as JSON lines until Ctrl-C.
     Tail {
         /// Tables; all that are watched where none is named.

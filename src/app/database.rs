@@ -38,12 +38,6 @@ pub async fn unwatch(target: &Target, tables: &[String]) -> anyhow::Result<()> {
 /// `pgfeed status`; true where nothing is wrong.
 pub async fn status(target: &Target) -> anyhow::Result<bool> {
     let findings = Admin::connect(target).await?.status().await?;
-    let width = findings.iter().map(|it| it.check.len()).max().unwrap_or(0);
-    for it in &findings {
-        println!("{:<4}  {:<width$}  {}", it.status, it.check, it.detail);
-        if let Some(mend) = it.mend.as_ref().filter(|_| it.status != "ok") {
-            println!("{:<4}  {:<width$}  -> {mend}", "", "");
-        }
-    }
+    super::doctor::print(&findings);
     Ok(findings.iter().all(|it| it.status != "fail"))
 }

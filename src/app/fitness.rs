@@ -97,7 +97,7 @@ impl Fitness {
         let faults = self.faults(&catalog, &named, &inspection);
         self.warn_unwatched(&catalog, &inspection);
         let verdict = if faults.is_empty() {
-            self.set(inspection.leaks);
+            self.set(&inspection.leaks);
             Ok(())
         } else {
             Err(Unfit(faults))
@@ -115,7 +115,7 @@ impl Fitness {
         let mut faults = self.faults(&catalog, &named, &inspection);
         self.warn_unwatched(&catalog, &inspection);
         faults.extend(inspection.leaks);
-        self.set(faults);
+        self.set(&faults);
     }
 
     /// The tables that settings name, and where.
@@ -156,7 +156,7 @@ impl Fitness {
         }
     }
 
-    fn set(&self, faults: Vec<String>) {
+    fn set(&self, faults: &[String]) {
         let now = if faults.is_empty() { State::Fit } else { State::Unfit(faults.join("; ")) };
         let mut state = self.state.lock().expect("no holder of the state panics");
         if let State::Unfit(fault) = &now

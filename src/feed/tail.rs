@@ -36,19 +36,25 @@ impl Tail {
         &self.position
     }
 
-    /// Adds the next chunk and forgets the oldest ones over the limit.
+    /// Forgets the oldest chunks, so that `bytes` more stay within the limit if they can.
+    pub fn make_room(&mut self, bytes: usize) {
+        while self.bytes + bytes > self.bytes_max
+            && let Some(oldest) = self.chunks.pop_front()
+        {
+            self.bytes -= oldest.bytes();
+            self.floor = Arc::clone(&oldest.sees);
+        }
+    }
+
+    /// Adds the next chunk and forgets the oldest ones over the limit, but never this one.
     pub fn push(&mut self, chunk: Arc<Chunk>) {
         debug_assert_eq!(chunk.seq, self.head + 1, "chunks come in order");
+        let bytes = chunk.bytes();
+        self.make_room(bytes);
         self.head = chunk.seq;
         self.position = chunk.position.clone();
-        self.bytes += chunk.bytes();
+        self.bytes += bytes;
         self.chunks.push_back(chunk);
-        while self.bytes > self.bytes_max && self.chunks.len() > 1 {
-            if let Some(oldest) = self.chunks.pop_front() {
-                self.bytes -= oldest.bytes();
-                self.floor = Arc::clone(&oldest.sees);
-            }
-        }
     }
 
     /// Forgets everything and goes on from a position of another history.

@@ -57,7 +57,7 @@ impl Query {
         let name = percent_decode_str(name).decode_utf8_lossy();
         let value = percent_decode_str(value)
             .decode_utf8()
-            .map_err(|_| format!("`{name}` is not UTF-8"))?
+            .map_err(|error| format!("`{name}` is not UTF-8: {error}"))?
             .into_owned();
         match &*name {
             "table" => {

@@ -59,14 +59,14 @@ pub struct Site {
 
 /// A request as far as any route looks at it.
 #[derive(Clone, Debug)]
-struct Request {
-    method: Method,
+pub(super) struct Request {
+    pub(super) method: Method,
     path: String,
-    query: String,
-    headers: HeaderMap,
-    peer: SocketAddr,
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: SocketAddr,
     upgrade: Option<OnUpgrade>,
-    room: Room,
+    pub(super) room: Room,
 }
 
 /// Everything that is served on one side.
@@ -124,8 +124,11 @@ impl Site {
             let message = "the gateway's connections are used up; try again later";
             return answer::error(Code::TooManyConnections, message);
         }
-        match path.strip_prefix("/ws/") {
-            Some(feed) if is_get && side != Side::Admin => self.web_socket(request, feed).await,
+        let is_asked = is_get || request.method == Method::OPTIONS;
+        match split_feed(path).filter(|_| is_asked && side != Side::Admin) {
+            Some(("ws", feed)) if is_get => self.web_socket(request, feed).await,
+            Some(("sse", feed)) => self.sse(request, feed).await,
+            Some(("poll", feed)) => self.poll(request, feed).await,
             _ => answer::error(Code::NotFound, "no such path"),
         }
     }
@@ -159,7 +162,7 @@ impl Site {
     pub(super) fn check_open(&self) -> Result<(), Refused> {
         let message = if self.context.drain.is_cancelled() {
             "the gateway drains; try again"
-        } else if self.context.hub.now().is_none() || (self.fitness)() == State::Unknown {
+        } else if self.context.hub.lag_ms().is_none() || (self.fitness)() == State::Unknown {
             "the database has not been reached yet; try again"
         } else {
             return Ok(());
@@ -225,14 +228,17 @@ impl Site {
         Err(Refused { code: Code::Forbidden, message })
     }
 
-    async fn claims(&self, request: &Request) -> Result<Option<Arc<Claims>>, &'static str> {
+    pub(super) async fn claims(
+        &self,
+        request: &Request,
+    ) -> Result<Option<Arc<Claims>>, &'static str> {
         let headers = &request.headers;
         let token = bearer::token(
             upgrade::values(headers, &header::AUTHORIZATION),
             upgrade::values(headers, &header::SEC_WEBSOCKET_PROTOCOL),
             Some(&request.query),
         )
-        .map_err(|_| "more than one token")?;
+        .map_err(|bearer::TwoTokens| "more than one token")?;
         match token {
             None => Ok(None),
             Some(token) => match self.door.verify(&token).await {
@@ -246,4 +252,9 @@ impl Site {
     }
 }
 
-const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
+
+/// The transport and the feed of a path.
+fn split_feed(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix('/')?.split_once('/')
+}

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A socket that took nothing for this long is given up: its client comes back from its cursor.
-const STALL_LIMIT: Duration = Duration::from_secs(120);
+const STALL_LIMIT: Duration = Duration::from_mins(2);
 
 /// How long the other side may take to answer a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -308,9 +308,9 @@ async fn part(
     let last = std::mem::take(&mut pipe.replies).into();
     // What still waits was for another, or for a token that is good no more.
     if close == Close::Unauthorized {
-        queue.end_with(last)
+        queue.end_with(last);
     } else {
-        queue.push_bytes(last)
+        queue.push_bytes(last);
     }
     pipe.unfinished = 0;
     let farewell = async {

@@ -13,7 +13,11 @@ use crate::{
         encode::Addressee,
         route::messages_of,
     },
-    wire::{Frames, frame::Message, reply},
+    wire::{
+        Frames,
+        frame::{EventId, Message},
+        reply,
+    },
 };
 
 /// Serves chunks from the tail, or else the log, until the shard can take over again.
@@ -77,7 +81,8 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
             let text = progress.position().cursor().to_text();
             let json = reply::cursor(None, &text, cut.is_partial).into();
-            messages.push(Message { json, order: u32::MAX, event_id: Some(text.into()) });
+            let event_id = Some(EventId { cursor: text.into(), is_alone: true });
+            messages.push(Message { json, order: u32::MAX, event_id });
         }
         // Where a topic ended meanwhile, as by fewer rights, nothing of it may follow.
         if shared.queue.push_of(&ids, &Frames::new(messages)) {

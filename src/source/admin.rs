@@ -85,16 +85,6 @@ impl Admin {
 
     /// How the feed is.
     pub async fn status(&self) -> Result<Vec<Finding>, AdminError> {
-        const STATUS: &str = "select \"check\", status, detail, mend from pgfeed.status()";
-        let rows = self.client.query(STATUS, &[]).await.map_err(AdminError::Status)?;
-        let finding = |row: &tokio_postgres::Row| {
-            Ok(Finding {
-                check: row.try_get(0)?,
-                status: row.try_get(1)?,
-                detail: row.try_get(2)?,
-                mend: row.try_get(3)?,
-            })
-        };
-        rows.iter().map(finding).collect::<Result<_, _>>().map_err(AdminError::Status)
+        super::doctor::status(&self.client).await.map_err(AdminError::Status)
     }
 }

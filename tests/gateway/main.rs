@@ -10,6 +10,7 @@ mod notify;
 mod operate;
 mod outage;
 mod resume;
+mod retention;
 mod rights;
 mod schema;
 mod start;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{
     client::{Client, Heard},
     database::Database,
-    gateway::{Gateway, socket},
+    gateway::{Gateway, Settings, socket},
     proxy::Proxy,
     random::Random,
     wait::PATIENCE,
@@ -97,6 +97,55 @@ async fn a_cursor_is_valid_on_another_gateway() {
     }
     assert_eq!(keys(&client), (0..20).collect::<Vec<_>>());
     assert!(client.sub("notes").resyncs.is_empty());
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_behind_does_not_lead_a_cursor_back() {
+    let database = Database::fresh().await;
+    let ahead = Settings::for_database(&database).with("SERVER__HEARTBEAT_MS", "100").start().await;
+    ahead.ready().await;
+    let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
+    let behind = Settings::for_url(&database.url_through(proxy.address().port())).start().await;
+    behind.ready().await;
+    let mut client = Client::subscribed(&ahead.socket("changes/"), "notes").await;
+    insert(&database, 1).await;
+    client.until_applied("notes", 1).await;
+    proxy.stall();
+    for id in 2..6 {
+        insert(&database, id).await;
+    }
+    client.until_applied("notes", 5).await;
+    // Meanwhile a tick is made, so that the cursor names no ids any more.
+    for _ in 0..20 {
+        client.expect("heartbeat").await;
+    }
+    client.resume(&behind.socket("changes/")).await.expect("the other gateway accepts");
+    proxy.restore();
+    insert(&database, 6).await;
+    client.until_applied("notes", 6).await;
+    assert_eq!(keys(&client), [1, 2, 3, 4, 5, 6]);
+    assert!(client.sub("notes").resyncs.is_empty());
+}
+
+#[tokio::test]
+async fn a_new_client_of_a_gateway_that_was_restarted_begins_now() {
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    for id in 0..50 {
+        insert(&database, id).await;
+    }
+    gateway.kill().await;
+    gateway.restart().await;
+    let mut client = loop {
+        // The gateway takes nobody before its first read.
+        if let Ok(client) = Client::try_connect(&gateway.socket("changes/?table=notes")).await {
+            break client;
+        }
+    };
+    client.until("to be live", |client| client.subs.values().any(|it| it.live)).await;
+    insert(&database, 50).await;
+    client.until_applied("notes", 1).await;
+    assert_eq!(keys(&client), [50]);
 }
 
 #[tokio::test]

@@ -156,6 +156,8 @@ impl State {
                 notices.push(Notice::Gap(table.oid));
             }
         }
+        let bytes = piece.rows.iter().map(LogRow::bytes).sum();
+        self.tail.as_mut().expect("the relay restarts the hub first").make_room(bytes);
         let routes = self.route(&piece.rows, cursor.as_ref(), &mut notices);
         let ends = self.end_topics(&notices);
         let tail = self.tail.as_mut().expect("the relay restarts the hub before it publishes");

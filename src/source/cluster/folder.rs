@@ -114,7 +114,7 @@ impl Folder {
         let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
         let mut lines = text.lines();
         lines.next().is_some_and(|first| first.trim() == pid.to_string())
-            && lines.last().is_some_and(|last| last.trim() == "ready")
+            && lines.last().is_some_and(|last| matches!(last.trim(), "ready" | "standby"))
     }
 
     fn log(&self) -> PathBuf {

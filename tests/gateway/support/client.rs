@@ -75,20 +75,21 @@ impl Client {
         let (wire, hello) = open(url).await?;
         (self.wire, self.hello) = (wire, hello);
         self.tape.push(Mark::Connected);
-        let mut requests = Vec::new();
         for sub in self.subs.values_mut().filter(|sub| sub.ended.is_none()) {
             sub.pending.clear();
             sub.live = false;
-            requests.push(json!({
-                "type": "subscribe", "id": sub.id, "table": sub.table,
-                "since": sub.cursor, "shape": sub.shape,
-            }));
-        }
-        for request in requests {
-            let sent = self.wire.send(Message::text(request.to_string())).await;
+            let sent = self.wire.send(Message::text(sub.request().to_string())).await;
             sent.map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+
+    /// The database could not be read for a subscription that resumes.
+    async fn ask_again(&mut self, id: &str) {
+        if let Some(sub) = self.subs.get(id) {
+            // Where the connection ends meanwhile, the next thing heard is its end.
+            let _sent = self.wire.send(Message::text(sub.request().to_string())).await;
+        }
     }
 
     /// Sends one JSON object.
@@ -118,6 +119,9 @@ impl Client {
         let heard = within(limit, "the next message", self.hear()).await;
         if let Heard::Message(message) = &heard {
             self.take(message);
+            if message["code"] == "unavailable" {
+                self.ask_again(message["id"].as_str().unwrap_or_default()).await;
+            }
         }
         heard
     }

@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One `change` message as a subscription got it.
 #[derive(Clone, Debug)]
@@ -94,6 +94,14 @@ impl Subscription {
     /// All changes since the last resync, those after the cursor too.
     pub(crate) fn changes(&self) -> impl Iterator<Item = &Change> {
         self.applied.iter().chain(&self.pending).map(AsRef::as_ref)
+    }
+
+    /// The request that resumes it.
+    pub(crate) fn request(&self) -> Value {
+        json!({
+            "type": "subscribe", "id": self.id, "table": self.table,
+            "since": self.cursor, "shape": self.shape,
+        })
     }
 
     pub(crate) fn settle(&mut self, cursor: &Value) {

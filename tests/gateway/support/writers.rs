@@ -20,7 +20,7 @@ pub(crate) const TABLES: [&str; 2] = ["notes", "items"];
 pub(crate) const ROWS: u64 = 60;
 const WRITERS: u64 = 20;
 /// With the pauses in transactions, about 200 writes a second in all.
-const PAUSE_MS_MAX: u64 = 240;
+const PAUSE_MS_MAX: u64 = 100;
 
 /// Writers at work.
 #[derive(Debug)]

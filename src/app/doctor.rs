@@ -1,0 +1,166 @@
+//! `pgfeed doctor`: what is wrong from the database to the browser's door, and what mends it.
+
+#![expect(clippy::print_stdout, reason = "the command's output")]
+
+use crate::{
+    change::{Table, TableName},
+    feed::{Catalog, filter::Filter},
+    http::probe::{self, Seen, Socket},
+    settings::Settings,
+    source::{
+        Target,
+        admin::Finding,
+        doctor::{self, Expected},
+    },
+};
+
+/// Examines and prints; true where nothing was found.
+pub async fn run(settings: &Settings, target: &Target, url: Option<&str>) -> bool {
+    let expected =
+        Expected { retention: settings.log.retention.0, size_max: settings.log.size_max.0 };
+    let examination = doctor::examine(target, &expected).await;
+    let mut findings = examination.findings;
+    if let Some(catalog) = &examination.catalog {
+        findings.extend(of_settings(settings, catalog));
+    }
+    if let Some(url) = url {
+        match probe::look(url).await {
+            Ok(seen) => findings.extend(of_url(url, &seen)),
+            Err(why) => findings.push(Finding::fail("url", why, "Mend the address.")),
+        }
+    }
+    print(&findings)
+}
+
+/// Prints findings, the worst first, with what mends them; true where nothing is wrong.
+pub fn print(findings: &[Finding]) -> bool {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    let place = |it: &Finding| ["fail", "warn"].iter().position(|word| *word == it.status);
+    sorted.sort_by_key(|it| place(it).unwrap_or(2));
+    let width = findings.iter().map(|it| it.check.chars().count()).max().unwrap_or(0);
+    for it in sorted {
+        println!("{:<4}  {:<width$}  {}", it.status, it.check, it.detail);
+        if let Some(mend) = it.mend.as_ref().filter(|_| !it.is_ok()) {
+            println!("{:<4}  {:<width$}  -> {mend}", "", "");
+        }
+    }
+    findings.iter().all(Finding::is_ok)
+}
+
+/// What the settings name and the database lacks.
+fn of_settings(settings: &Settings, catalog: &Catalog) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (written, policy) in &settings.tables {
+        let key = format!("tables.\"{written}\"");
+        let Some(table) = named(written, &key, catalog, &mut found) else { continue };
+        check_columns(table, &format!("{key}.columns"), policy.columns.as_deref(), &mut found);
+        check_filter(table, &format!("{key}.rows"), policy.rows.as_deref(), &mut found);
+        for (number, grant) in policy.grants.iter().enumerate() {
+            let key = format!("{key}.grants[{number}]");
+            check_columns(table, &format!("{key}.columns"), grant.columns.as_deref(), &mut found);
+            check_filter(table, &format!("{key}.rows"), grant.rows.as_deref(), &mut found);
+        }
+    }
+    for feed in settings.feeds.values() {
+        for (number, it) in feed.tables.iter().enumerate() {
+            let key = format!("feeds.{}.tables[{number}]", feed.name);
+            let Some(table) = named(&it.table, &key, catalog, &mut found) else { continue };
+            for column in it.columns.iter().flatten() {
+                if table.column(column).is_none() {
+                    found.push(no_column(&format!("{key}.columns"), table, column));
+                }
+            }
+        }
+    }
+    if found.is_empty() {
+        found.push(Finding::ok("settings", "every table and column that they name is there"));
+    }
+    found
+}
+
+fn named<'a>(
+    written: &str,
+    key: &str,
+    catalog: &'a Catalog,
+    found: &mut Vec<Finding>,
+) -> Option<&'a Table> {
+    let table = catalog.named(&TableName::parse(written));
+    if table.is_none() {
+        let detail = format!("{key}: no table {written} is on the feed");
+        let mend = format!("Mend the name in the settings, or: pgfeed watch {written}");
+        found.push(Finding::fail("settings", detail, mend));
+    }
+    table.map(AsRef::as_ref)
+}
+
+fn check_columns(table: &Table, key: &str, names: Option<&[String]>, found: &mut Vec<Finding>) {
+    let Some(names) = names else { return };
+    for name in names.iter().filter(|name| table.column(name).is_none()) {
+        found.push(no_column(key, table, name));
+    }
+    for name in table.key.iter().filter(|name| !names.contains(name)) {
+        let detail = format!("{key}: the primary key's column {name} is missing");
+        found.push(Finding::fail("settings", detail, format!("Add \"{name}\" there.")));
+    }
+}
+
+fn no_column(key: &str, table: &Table, name: &str) -> Finding {
+    let detail = format!("{key}: {} has no column {name}", table.name);
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    Finding::fail("settings", detail, format!("It has: {}", names.join(", ")))
+}
+
+fn check_filter(table: &Table, key: &str, text: Option<&str>, found: &mut Vec<Finding>) {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+    let compiled = Filter::parse_policy(text).and_then(|it| it.compile(table, &|_| true));
+    if let Err(error) = compiled {
+        let detail = format!("{key}: {error}");
+        found.push(Finding::fail("settings", detail, "Mend the filter in the settings."));
+    }
+}
+
+/// What stands between browsers and the gateway.
+fn of_url(url: &str, seen: &Seen) -> Vec<Finding> {
+    const HEADERS: &str = "In nginx, for /ws/: proxy_http_version 1.1; \
+        proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; \
+        (see nginx.conf)";
+    let fail = |detail: String, mend: &str| Finding::fail("url", detail, mend);
+    let mut found = vec![match &seen.socket {
+        Socket::Open => Finding::ok("url", format!("a WebSocket opens at {url}/ws/changes/")),
+        Socket::Mute => {
+            let detail = format!("{url}/ws/changes/ opens, but nothing comes");
+            fail(detail, "Switch buffering off in the proxy: proxy_buffering off;")
+        }
+        Socket::NotUpgraded => {
+            let detail = format!("{url}/ws/changes/ reaches the gateway without upgrade headers");
+            fail(detail, HEADERS)
+        }
+        Socket::Refused(status, message) => {
+            let detail = format!("the gateway refuses with {status}: {message}");
+            fail(detail, "See docs/operations.md, under this message.")
+        }
+        Socket::Foreign(status) => {
+            let detail = format!(
+                "{url}/ws/changes/ is answered with {status} by something that is not the gateway"
+            );
+            let mend = if *status == 502 || *status == 504 {
+                "The proxy does not reach the gateway: compare its proxy_pass with server.listen."
+            } else {
+                "Send /ws/, /sse/ and /poll/ to the gateway in the proxy (see nginx.conf)."
+            };
+            fail(detail, mend)
+        }
+        Socket::Silent(why) => fail(why.clone(), "Start the gateway, or mend the address."),
+    }];
+    if seen.takes_hot_reload {
+        let detail = format!("exactly {url}/ws reaches the gateway too");
+        let mend = "Where a development server reloads by /ws, give it a route of its own: \
+                    location = /ws { … } (see nginx.conf). Else leave it.";
+        found
+            .push(Finding { status: "ok".to_owned(), ..Finding::warn("hot reload", detail, mend) });
+    }
+    if let Some(ahead_ms) = seen.ahead_ms {
+        found.push(doctor::clock("the address", ahead_ms));
+    }
+    found
+}

@@ -1,0 +1,195 @@
+//! The database side.
+
+use super::support::{Database, connect, pgfeed};
+
+#[tokio::test]
+async fn a_good_set_up_is_a_clean_table_and_code_0() {
+    let database = Database::well().await;
+    let said = database.doctor(&[
+        ("PGFEED__TABLES__notes__READ", "anyone"),
+        ("PGFEED__TABLES__notes__COLUMNS", "id,title"),
+        ("PGFEED__TABLES__notes__ROWS", "title=eq.{claims.sub}"),
+    ]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    for line in said.text.lines() {
+        assert!(line.starts_with("ok "), "{line}");
+    }
+    for check in ["connection", "pooler", "rights", "triggers", "channel", "settings", "clock"] {
+        assert!(said.text.contains(check), "{check}\n{}", said.text);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there() {
+    let said = pgfeed(&["doctor"], "postgres://nobody@127.0.0.1:1/none", &[]);
+    said.tells(&["fail  connection", "database.url"]);
+}
+
+#[tokio::test]
+async fn a_database_where_the_feed_was_never_installed() {
+    let database = Database::empty("UTF8").await;
+    database.finds(&[], &["fail  installed", "-> pgfeed install"]);
+}
+
+#[tokio::test]
+async fn a_database_without_triggers() {
+    let database = Database::well().await;
+    database.run("select pgfeed.unwatch('notes')").await;
+    database.finds(&[], &["fail  on the feed", "-> pgfeed watch TABLE"]);
+}
+
+#[tokio::test]
+async fn a_trigger_that_is_switched_off() {
+    let database = Database::well().await;
+    database.run("alter table notes disable trigger all").await;
+    database.finds(
+        &[],
+        &["00_pgfeed_update on public.notes is off", "-> select pgfeed.watch('public.notes'"],
+    );
+}
+
+#[tokio::test]
+async fn a_trigger_function_that_notifies_another_channel() {
+    let database = Database::well().await;
+    database
+        .run(
+            "create function tell() returns trigger language plpgsql as $$ begin \
+               perform pg_notify('table_changes', row_to_json(new)::text); return new; end $$; \
+             create table grades (id bigint primary key); \
+             create trigger tell_all after insert on grades for each row execute function tell()",
+        )
+        .await;
+    database.finds(
+        &[],
+        &[
+            "trigger tell_all on grades calls tell(), which notifies channel table_changes, and \
+              pgfeed hears db_changes",
+            "-> pgfeed watch grades, then: drop trigger tell_all on grades;",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_seeds_own_notify_table_change_before_and_beside_the_feed() {
+    const SEED: &str = "
+        create function notify_table_change() returns trigger language plpgsql as $$ begin
+          perform pg_notify('db_changes', json_build_object('table', tg_table_name, 'operation',
+            tg_op, 'data', row_to_json(new))::text); return new; end $$;
+        create table profiles (id bigint primary key);
+        create trigger profiles_notify after insert or update on profiles
+          for each row execute function notify_table_change()";
+    let database = Database::empty("UTF8").await;
+    database.run(SEED).await;
+    let told = "trigger profiles_notify on profiles calls notify_table_change(), which notifies \
+                without the log: changes are lost while nobody listens";
+    database.finds(&[], &["fail  installed", told, "-> pgfeed watch profiles"]);
+
+    let database = Database::well().await;
+    database.run(&SEED.replace("notify_table_change", "relay")).await;
+    database.run("select pgfeed.watch('profiles')").await;
+    database.finds(&[], &["calls relay(), which sends whole rows by NOTIFY", "over 8000 bytes"]);
+}
+
+#[tokio::test]
+async fn a_role_without_grants() {
+    let database = Database::well().await;
+    let role = format!("{}_gateway", database.name);
+    database.run(&format!("create role {role} login")).await;
+    let said = pgfeed(&["doctor"], &database.url_of(&role), &[]);
+    said.tells(&[
+        &format!("role {role} lacks USAGE on schema pgfeed, SELECT on pgfeed."),
+        &format!("-> As the owner of the database: pgfeed install --grant-to {role}"),
+    ]);
+    pgfeed(&["install", "--grant-to", &role], &database.url(), &[]);
+    let said = pgfeed(&["doctor"], &database.url_of(&role), &[]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    database.run(&format!("revoke select on notes from {role}")).await;
+    let said = pgfeed(&["doctor"], &database.url_of(&role), &[]);
+    said.tells(&[&format!("{role} may not read public.notes")]);
+}
+
+#[tokio::test]
+async fn session_replication_role() {
+    let database = Database::well().await;
+    let setting =
+        format!("alter database {} set session_replication_role = replica", database.name);
+    database.run(&setting).await;
+    database.finds(&[], &["fail  session_replication_role", "do not fire"]);
+}
+
+#[tokio::test]
+async fn a_partition_without_trigger() {
+    let database = Database::well().await;
+    database.run("create table late () inherits (notes)").await;
+    database.finds(&[], &["fail  partitions", "on public.late is missing", "select pgfeed.watch("]);
+}
+
+#[tokio::test]
+async fn sql_ascii() {
+    let database = Database::empty("SQL_ASCII").await;
+    database.finds(&[], &["fail  encoding", "encoding UTF8"]);
+}
+
+#[tokio::test]
+async fn a_retention_that_is_too_short() {
+    let database = Database::well().await;
+    let short = [("PGFEED__LOG__RETENTION", "30s")];
+    database.finds(&short, &["warn  retention", "log.retention is 30 s"]);
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_prunes_and_one_that_is_too_large() {
+    let database = Database::well().await;
+    database
+        .run(
+            "insert into pgfeed.tick (at, last) values (now() - interval '9 days', 0); \
+             insert into notes select n, repeat('x', 1000) from generate_series(1, 3000) n",
+        )
+        .await;
+    let small = [("PGFEED__LOG__SIZE_MAX", "1MB")];
+    database
+        .finds(&small, &["warn  pruning", "216.0 h old", "fail  log.size_max", "pgfeed.prune("]);
+}
+
+#[tokio::test]
+async fn settings_that_name_what_is_not_there() {
+    let database = Database::well().await;
+    let settings = [
+        ("PGFEED__TABLES__nots__READ", "anyone"),
+        ("PGFEED__TABLES__notes__READ", "anyone"),
+        ("PGFEED__TABLES__notes__COLUMNS", "titel"),
+        ("PGFEED__TABLES__notes__ROWS", "n=eq.1"),
+    ];
+    database.finds(
+        &settings,
+        &[
+            "no table nots is on the feed",
+            "public.notes has no column titel",
+            "-> It has: id, title",
+            "the primary key's column id is missing",
+            "tables.\"notes\".rows: ",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_notify_queue_that_fills() {
+    // Only a server with a small queue can be filled in a test: it is on from PostgreSQL 17 on.
+    let database = Database::well().await;
+    let row = database.client.query_one("show server_version_num", &[]).await.unwrap();
+    let version: i32 = row.get::<_, &str>(0).parse().unwrap();
+    if version < 170_000 {
+        return;
+    }
+    let options = pgfeed::source::cluster::Options::from_env().with("max_notify_queue_pages", "64");
+    let own = pgfeed::source::cluster::Cluster::start(options).await.unwrap();
+    let client = connect(&own.url("postgres")).await;
+    pgfeed(&["install"], &own.url("postgres"), &[]);
+    client.batch_execute("listen x; begin").await.unwrap();
+    let other = connect(&own.url("postgres")).await;
+    let fill = "select pg_notify('x', n || repeat('x', 7000)) from generate_series(1, 20) n";
+    other.batch_execute(fill).await.unwrap();
+    let said = pgfeed(&["doctor"], &own.url("postgres"), &[]);
+    said.tells(&["notify queue", "find it in pg_stat_activity"]);
+    own.destroy().await.unwrap();
+}

@@ -1,0 +1,78 @@
+//! The log is kept as long and as large as the settings say, and nobody waits for that.
+
+use tokio::time::{Duration, Instant};
+
+use crate::support::{
+    client::Client,
+    database::Database,
+    gateway::Settings,
+    wait::{PATIENCE, eventually},
+};
+
+#[tokio::test]
+async fn old_changes_go_while_writers_write_and_a_live_client_misses_none() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("LOG__RETENTION", "2s");
+    let mut gateway = settings.start().await;
+    gateway.ready().await;
+    // A peer that prunes too: the database lets one at a time.
+    let settings = Settings::for_database(&database).with("LOG__RETENTION", "2s");
+    let _peer = settings.start().await;
+    let url = gateway.socket("changes/");
+    let mut client = Client::subscribed(&url, "notes").await;
+    let mut away = Client::subscribed(&url, "notes").await;
+    database.run("insert into notes (id) values (1)").await;
+    away.until_applied("notes", 1).await;
+
+    let writer = database.connect().await;
+    let began = Instant::now();
+    let mut id = 1_usize;
+    while began.elapsed() < Duration::from_secs(8) {
+        id += 1;
+        let before = Instant::now();
+        let insert = format!("insert into notes (id) values ({id})");
+        writer.batch_execute(&insert).await.expect("the writer succeeds");
+        assert!(before.elapsed() < Duration::from_secs(1), "took {:?}", before.elapsed());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    client.until_applied("notes", id).await;
+    let left = "select count(*) from pgfeed.log where at < clock_timestamp() - interval '5 s'";
+    eventually(PATIENCE, "old changes to go", async || database.value(left).await == "0").await;
+
+    // The gateway's memory reaches further back than the log: another one has to say so.
+    gateway.kill().await;
+    gateway.restart().await;
+    away.resume(&url).await.expect("the gateway is there");
+    assert_eq!(away.expect("resync").await["reason"], "cursor_expired");
+    database.run("insert into notes (id) values (0)").await;
+    away.until_applied("notes", 1).await;
+}
+
+#[tokio::test]
+async fn a_log_over_its_size_is_cut_and_told() {
+    let database = Database::fresh().await;
+    let fill = "insert into notes (id, body)
+                select i, string_agg(md5(i::text || j), '') from generate_series(1, 3000) i,
+                       generate_series(1, 30) j group by i";
+    database.run(fill).await;
+    database.run("select pgfeed.make_tick()").await;
+    let age = "update pgfeed.log set at = at - interval '1 h';
+               update pgfeed.tick set at = at - interval '1 h'";
+    database.run(age).await;
+    let settings = Settings::for_database(&database).with("LOG__SIZE_MAX", "1MB");
+    let gateway = settings.start().await;
+    let left = "select count(*) from pgfeed.log where watch is not null";
+    eventually(PATIENCE, "the log to be cut", async || database.value(left).await == "0").await;
+    let told = async || gateway.output().contains("The log is larger than log.size_max");
+    eventually(PATIENCE, "the alarm", told).await;
+    let measured = async || {
+        let text = gateway.get("/metrics").await.expect("an answer").body;
+        let value = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name))?;
+            line.rsplit(' ').next()?.parse::<f64>().ok()
+        };
+        value("pgfeed_log_bytes ").is_some_and(|bytes| bytes > 3e6)
+            && value("pgfeed_log_used_bytes ").is_some_and(|bytes| bytes < 3e5)
+    };
+    eventually(Duration::from_secs(60), "the metrics", measured).await;
+}
