@@ -6,5 +6,6 @@ pub mod cli;
 pub mod database;
 pub mod dev;
 pub mod doctor;
+pub mod ready;
 pub mod serve;
 pub mod tail;

@@ -7,7 +7,7 @@ use pgfeed::{
     app::{
         build,
         cli::{Cli, Command},
-        database, dev, doctor, serve, tail,
+        database, dev, doctor, ready, serve, tail,
     },
     settings::Settings,
     telemetry,
@@ -59,6 +59,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             let is_well = database::status(&build::target(&settings)?).await?;
             return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
+        Command::Ready => ready::run(&settings).await?,
         Command::Doctor { url } => {
             let target = build::target(&settings)?;
             let is_well = doctor::run(&settings, &target, url.as_deref()).await;

@@ -18,12 +18,15 @@ use crate::{
     settings::{Settings, sections::KeySource},
     source::{Listener, PgLog, Retention, Target, Wake, log::SESSION, retention::Keep},
     tasks,
+    telemetry::metrics::Metrics,
 };
 
 /// The running parts from the database to the hub.
 pub struct Feed {
     /// What sessions share.
     pub context: Arc<Context>,
+    log: Arc<PgLog>,
+    size_max: f64,
     end: CancellationToken,
     running: Vec<JoinHandle<()>>,
 }
@@ -56,13 +59,37 @@ impl Feed {
         running.push(tasks::spawn("relay", relay.run(end.clone())));
         let context = Arc::new(Context {
             hub,
-            history: log,
+            history: Arc::<PgLog>::clone(&log),
             access,
             limits: limits(settings),
             heartbeat_ms: settings.server.heartbeat_ms,
             drain: CancellationToken::new(),
         });
-        Self { context, end, running }
+        #[expect(clippy::cast_precision_loss, reason = "a size, for a graph")]
+        let size_max = settings.log.size_max.0 as f64;
+        Self { context, log, size_max, end, running }
+    }
+
+    /// Renders metrics, with what is only looked at when somebody asks.
+    pub fn render(
+        &self,
+        metrics: Metrics,
+        ready_lag_max_ms: u64,
+    ) -> Box<dyn Fn() -> String + Send + Sync> {
+        let (context, log, size_max) = (Arc::clone(&self.context), self.log.clone(), self.size_max);
+        Box::new(move || {
+            log.measure_pool();
+            let lag_ms = context.hub.lag_ms();
+            let is_ready = lag_ms.is_some_and(|lag_ms| lag_ms <= ready_lag_max_ms)
+                && !context.drain.is_cancelled();
+            if let Some(lag_ms) = lag_ms {
+                let lag = std::time::Duration::from_millis(lag_ms);
+                metrics::gauge!("pgfeed_lag_seconds").set(lag.as_secs_f64());
+            }
+            metrics::gauge!("pgfeed_ready").set(if is_ready { 1.0 } else { 0.0 });
+            metrics::gauge!("pgfeed_log_size_max_bytes").set(size_max);
+            metrics.render()
+        })
     }
 
     /// Waits until the log has been read for the first time.

@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     access::SettingsAccess,
     build::{self, Feed},
+    ready::tell_manager,
 };
 use crate::{
     http::{
@@ -22,6 +23,7 @@ use crate::{
     settings::Settings,
     source::Target,
     tasks,
+    telemetry::metrics::Metrics,
 };
 
 /// How long the ready line waits for the database.
@@ -33,9 +35,7 @@ pub async fn run(
     target: Target,
     greet: impl FnOnce(std::net::SocketAddr, bool),
 ) -> anyhow::Result<()> {
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .context("metrics cannot be recorded")?;
+    let metrics = Metrics::install().context("metrics cannot be recorded")?;
     raise_descriptors(&settings);
     let mut end = signals()?;
     let door = build::door(&settings)?;
@@ -52,9 +52,10 @@ pub async fn run(
         connections: connections.clone(),
         ready_lag_max_ms: settings.server.ready_lag_max_ms,
         retry_spread_ms: settings.server.retry_spread_ms,
-        metrics: Box::new(move || metrics.render()),
+        metrics: feed.render(metrics.clone(), settings.server.ready_lag_max_ms),
     });
     let drain = CancellationToken::new();
+    let keeping_up = tasks::spawn("metrics", metrics.keep_up(drain.clone()));
     let head_limit = Duration::from_millis(settings.limits.handshake_timeout_ms);
     let server = Server::new(listener, head_limit, drain.clone(), connections.clone());
     let accepting = tasks::spawn("accept", server.run(routes::public(site)));
@@ -64,8 +65,10 @@ pub async fn run(
     };
     if !drain.is_cancelled() {
         greet(address, is_reached);
+        tell_manager("READY=1");
         end.arrives().await;
     }
+    tell_manager("STOPPING=1");
     tracing::info!("Draining.");
     feed.context.drain.cancel();
     drain.cancel();
@@ -75,6 +78,7 @@ pub async fn run(
         tracing::warn!(left = connections.len(), "Connections are cut: they did not end in time.");
     }
     accepting.abort();
+    keeping_up.abort();
     feed.stop().await;
     tracing::info!("Drained.");
     Ok(())

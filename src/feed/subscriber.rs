@@ -17,4 +17,7 @@ pub trait Subscriber: Send + Sync + 'static {
 
     /// Takes a heartbeat.
     fn heartbeat(&self, frames: &Frames);
+
+    /// How many bytes wait for it.
+    fn waiting_bytes(&self) -> usize;
 }

@@ -75,6 +75,7 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         .collect();
     // What cannot be judged ends its topic by a notice, which the queue has by now.
     let mut messages = messages_of(piece, &topics).unwrap_or_default();
+    metrics::counter!("pgfeed_deliveries_total").increment(messages.len() as u64);
     if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
         let text = progress.position().cursor().to_text();
         let json = reply::cursor(None, &text, cut.is_partial).into();

@@ -5,6 +5,7 @@
 mod dev;
 mod feed;
 mod large;
+mod metrics;
 mod notify;
 mod operate;
 mod outage;
