@@ -6,6 +6,7 @@ pub mod cli;
 pub mod database;
 pub mod dev;
 pub mod doctor;
+pub mod fitness;
 pub mod ready;
 pub mod serve;
 pub mod tail;

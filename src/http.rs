@@ -6,8 +6,10 @@
 
 pub mod answer;
 pub mod door;
+pub mod opening;
 pub mod probe;
 pub mod query;
+pub mod ready;
 pub mod routes;
 pub mod server;
 pub mod socket;

@@ -7,7 +7,9 @@ use pgfeed::{
     app::{
         build,
         cli::{Cli, Command},
-        database, dev, doctor, ready, serve, tail,
+        database, dev, doctor,
+        fitness::Unfit,
+        ready, serve, tail,
     },
     settings::Settings,
     telemetry,
@@ -23,6 +25,7 @@ const EX_CONFIG: u8 = 78;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    let file = cli.config.clone();
     let loaded = match Settings::load(cli.config.as_deref(), std::env::vars()) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.into(), EX_CONFIG),
@@ -36,7 +39,10 @@ async fn main() -> ExitCode {
     }
     match Box::pin(run(cli.command, settings)).await {
         Ok(code) => code,
-        Err(error) => fail(&error, 1),
+        Err(error) => match error.downcast_ref::<Unfit>() {
+            Some(unfit) => fail(&unfit.of_file(file.as_deref()).into(), EX_CONFIG),
+            None => fail(&error, 1),
+        },
     }
 }
 

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod connect;
 pub mod doctor;
 mod error;
+pub mod inspect;
 pub mod install;
 mod lease;
 pub mod listener;

@@ -1,37 +1,37 @@
-//! The owner's policy, as sessions ask for it.
+//! The owner's policy and declared feeds, made from the settings.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use crate::{
-    auth::claims::Claims,
-    change::{Table, TableName},
+    auth::{
+        claims::Claims,
+        feeds::{self, FeedError, Feeds},
+        policy::{self, Policy, PolicyError, PolicySettings, RuleSettings, TableSettings},
+    },
+    change::{Operation, Table},
     feed::{Grant, Hub},
     session::Access,
-    settings::{Settings, access::Readers},
+    settings::{
+        FeedDecl, Settings,
+        access::{self, Readers, TablePolicy},
+    },
     source::listener::Undurable,
 };
 
-/// Judges by the settings.
-pub struct SettingsAccess {
-    settings: Settings,
+/// The policy of these settings, before it is held against a database.
+pub fn policy(settings: &Settings) -> Result<Policy, PolicyError> {
+    let tables = settings.tables.iter().map(|(name, it)| (name.clone(), table(it)));
+    Policy::new(PolicySettings {
+        default: readers(&settings.access.default),
+        tables: tables.collect(),
+    })
 }
 
-impl SettingsAccess {
-    /// The policy of these settings.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings }
-    }
-}
-
-impl Access for SettingsAccess {
-    fn grant(&self, table: &Table, claims: Option<&Claims>) -> Option<Grant> {
-        let may = match &self.settings.access.default {
-            Readers::Anyone => true,
-            Readers::Authenticated => claims.is_some(),
-            _ => false,
-        };
-        may.then(|| Grant::whole(table))
-    }
+/// The declared feeds of these settings.
+pub fn feeds(settings: &Settings) -> Result<Feeds, FeedError> {
+    Feeds::new(settings.feeds.values().map(feed).collect())
 }
 
 /// Everything to everyone: for the owner at the terminal.
@@ -44,15 +44,66 @@ impl Access for OwnerAccess {
 }
 
 /// Which tables' hand-written payloads are relayed.
-pub fn undurable(settings: &Settings, hub: &Arc<Hub>) -> Undurable {
-    let allowed: HashSet<TableName> = settings
-        .tables
-        .iter()
-        .filter(|(_, policy)| policy.undurable)
-        .map(|(name, _)| TableName::parse(name))
-        .collect();
+pub fn undurable(policy: Option<Arc<Policy>>, hub: &Arc<Hub>) -> Undurable {
     let hub = Arc::clone(hub);
     Arc::new(move |name| {
-        allowed.contains(name).then(|| hub.catalog().named(name).cloned()).flatten()
+        let is_allowed = policy.as_ref().is_some_and(|policy| policy.is_undurable(name));
+        is_allowed.then(|| hub.catalog().named(name).cloned()).flatten()
     })
+}
+
+/// The entry's own rule, if it says whom it is for, and its grants.
+fn table(entry: &TablePolicy) -> TableSettings {
+    let own = RuleSettings {
+        place: String::new(),
+        read: readers(&entry.read),
+        rows: entry.rows.clone(),
+        columns: entry.columns.clone(),
+    };
+    let grants = entry.grants.iter().enumerate().map(|(at, grant)| RuleSettings {
+        place: format!("grants[{at}]"),
+        read: readers(&grant.read),
+        rows: grant.rows.clone(),
+        columns: grant.columns.clone(),
+    });
+    TableSettings {
+        rules: std::iter::once(own).chain(grants).collect(),
+        undurable: entry.undurable,
+    }
+}
+
+fn readers(written: &Readers) -> policy::Readers {
+    match written {
+        Readers::Nobody => policy::Readers::Nobody,
+        Readers::Authenticated => policy::Readers::Authenticated,
+        Readers::Anyone => policy::Readers::Anyone,
+        Readers::Roles(roles) => policy::Readers::Roles(roles.clone()),
+    }
+}
+
+fn feed(written: &FeedDecl) -> feeds::FeedSettings {
+    let values = |values: &Vec<String>| Value::from(values.clone());
+    let require: Map<String, Value> =
+        written.require.iter().map(|(key, it)| (key.clone(), values(it))).collect();
+    let table = |it: &access::FeedTable| feeds::FeedTable {
+        table: it.table.clone(),
+        filter: it.filter.clone(),
+        events: it.events.as_ref().map(|all| all.iter().copied().map(operation).collect()),
+        columns: it.columns.clone(),
+    };
+    feeds::FeedSettings {
+        name: written.name.clone(),
+        path: written.path.clone(),
+        require,
+        tables: written.tables.iter().map(table).collect(),
+    }
+}
+
+fn operation(written: access::Operation) -> Operation {
+    match written {
+        access::Operation::Insert => Operation::Insert,
+        access::Operation::Update => Operation::Update,
+        access::Operation::Delete => Operation::Delete,
+        access::Operation::Truncate => Operation::Truncate,
+    }
 }

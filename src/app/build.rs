@@ -6,14 +6,16 @@ use anyhow::Context as _;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use super::fitness::Fitness;
 use crate::{
     auth::{
+        Policy,
         address::Proxies,
         origin::Origins,
         token::{self, AuthKeys, Verifier},
     },
     feed::{Hub, Relay, relay::Rhythm},
-    http::{Door, door::Rules},
+    http::{Door, door::Rules, ready::State},
     session::{Access, Context, Limits},
     settings::{Settings, sections::KeySource},
     source::{Listener, PgLog, Retention, Target, Wake, log::SESSION, retention::Keep},
@@ -25,15 +27,21 @@ use crate::{
 pub struct Feed {
     /// What sessions share.
     pub context: Arc<Context>,
-    log: Arc<PgLog>,
+    /// The log.
+    pub log: Arc<PgLog>,
     size_max: f64,
     end: CancellationToken,
     running: Vec<JoinHandle<()>>,
 }
 
 impl Feed {
-    /// Connects the parts and starts them.
-    pub fn start(settings: &Settings, target: Target, access: Arc<dyn Access>) -> Self {
+    /// Connects the parts and starts them; `undurable` says whose hand-written payloads count.
+    pub fn start(
+        settings: &Settings,
+        target: Target,
+        access: Arc<dyn Access>,
+        undurable: Option<Arc<Policy>>,
+    ) -> Self {
         let tail_bytes_max = usize::try_from(settings.log.tail_bytes_max.0).unwrap_or(usize::MAX);
         let wake = Arc::new(Wake::default());
         let read_now = Arc::clone(&wake);
@@ -48,7 +56,7 @@ impl Feed {
             usize::try_from(settings.log.row_bytes_max.0).unwrap_or(usize::MAX),
         ));
         let (undurable_tx, undurable_rx) = mpsc::channel(1_024);
-        let undurable = super::access::undurable(settings, &hub);
+        let undurable = super::access::undurable(undurable, &hub);
         let listener = Listener::new(target, wake, undurable, undurable_tx);
         let poll = std::time::Duration::from_millis(settings.database.poll_ms);
         let relay = Relay::new(Arc::clone(&log), Arc::clone(&hub), Rhythm { poll }, undurable_rx);
@@ -74,14 +82,17 @@ impl Feed {
     pub fn render(
         &self,
         metrics: Metrics,
+        fitness: &Arc<Fitness>,
         ready_lag_max_ms: u64,
     ) -> Box<dyn Fn() -> String + Send + Sync> {
-        let (context, log, size_max) = (Arc::clone(&self.context), self.log.clone(), self.size_max);
+        let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
+        let (fitness, size_max) = (Arc::clone(fitness), self.size_max);
         Box::new(move || {
             log.measure_pool();
             let lag_ms = context.hub.lag_ms();
             let is_ready = lag_ms.is_some_and(|lag_ms| lag_ms <= ready_lag_max_ms)
-                && !context.drain.is_cancelled();
+                && !context.drain.is_cancelled()
+                && fitness.state() == State::Fit;
             if let Some(lag_ms) = lag_ms {
                 let lag = std::time::Duration::from_millis(lag_ms);
                 metrics::gauge!("pgfeed_lag_seconds").set(lag.as_secs_f64());
@@ -112,6 +123,16 @@ impl Feed {
                 tracing::error!(%error, "A part did not end well.");
             }
         }
+    }
+}
+
+/// Waits until the log has been read for the first time.
+pub async fn reached(hub: &Hub) {
+    let mut heads = hub.heads();
+    while hub.lag_ms().is_none() {
+        let change = tokio::time::timeout(std::time::Duration::from_millis(20), heads.changed());
+        // The first read may bring no chunk: look again.
+        change.await.map_or(Ok(()), |changed| changed).unwrap_or_default();
     }
 }
 
@@ -174,5 +195,9 @@ fn limits(settings: &Settings) -> Limits {
         messages_per_second_max: limits.messages_per_second_max,
         client_errors_max: limits.client_errors_max,
         queue_bytes_max: limits.queue_bytes_max,
+        filter: crate::feed::filter::Limits {
+            bytes_max: limits.filter_bytes_max,
+            depth_max: limits.filter_depth_max,
+        },
     }
 }

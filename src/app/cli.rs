@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "pgfeed", version, about, after_help = AFTER)]
 pub struct Cli {
-    /// Settings in TOML. Every key is also a variable: PGFEED__SECTION__KEY.
+    /// Settings in TOML. Every key is also a variable: `PGFEED__SECTION__KEY`.
     #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do.

@@ -6,19 +6,23 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    access::SettingsAccess,
+    access,
     build::{self, Feed},
+    fitness::{Fitness, Unfit},
     ready::tell_manager,
 };
 use crate::{
+    auth::Policy,
     http::{
         Server,
-        routes::{self, Site},
+        routes::{self, Side, Site},
+        server,
     },
     settings::Settings,
     source::Target,
@@ -35,39 +39,57 @@ pub async fn run(
     target: Target,
     greet: impl FnOnce(std::net::SocketAddr, bool),
 ) -> anyhow::Result<()> {
+    // Before the parts start, which look their counters up once.
     let metrics = Metrics::install().context("metrics cannot be recorded")?;
-    raise_descriptors(&settings);
+    let sockets_max = raise_descriptors(&settings);
     let mut end = signals()?;
-    let door = build::door(&settings)?;
-    let listener = TcpListener::bind(settings.server.listen)
-        .await
-        .with_context(|| format!("server.listen: {} cannot be taken", settings.server.listen))?;
-    let address = listener.local_addr()?;
-    let access = Arc::new(SettingsAccess::new(settings.clone()));
-    let feed = Feed::start(&settings, target, access);
+    let door = build::door(&settings).map_err(|it| Unfit(vec![format!("{it:#}")]))?;
+    let policy = Arc::new(access::policy(&settings).map_err(|it| Unfit(vec![it.to_string()]))?);
+    let feeds = Arc::new(access::feeds(&settings).map_err(|it| Unfit(vec![it.to_string()]))?);
+    let public = bind("server.listen", settings.server.listen).await?;
+    let admin = match settings.server.admin_listen {
+        Some(address) => Some(bind("server.admin_listen", address).await?),
+        None => None,
+    };
+    let address = public.local_addr()?;
+    let access = Arc::<Policy>::clone(&policy);
+    let feed = Feed::start(&settings, target, access, Some(Arc::clone(&policy)));
+    let (hub, log) = (Arc::clone(&feed.context.hub), Arc::clone(&feed.log));
+    let fitness = Arc::new(Fitness::new(policy, Arc::clone(&feeds), log, hub));
     let connections = TaskTracker::new();
+    let drain = CancellationToken::new();
+    let keeping_up = tasks::spawn("metrics", metrics.clone().keep_up(drain.clone()));
     let site = Arc::new(Site {
         context: Arc::clone(&feed.context),
         door,
+        feeds,
         connections: connections.clone(),
         ready_lag_max_ms: settings.server.ready_lag_max_ms,
         retry_spread_ms: settings.server.retry_spread_ms,
-        metrics: feed.render(metrics.clone(), settings.server.ready_lag_max_ms),
+        metrics: feed.render(metrics, &fitness, settings.server.ready_lag_max_ms),
+        fitness: {
+            let fitness = Arc::clone(&fitness);
+            Box::new(move || fitness.state())
+        },
     });
-    let drain = CancellationToken::new();
-    let keeping_up = tasks::spawn("metrics", metrics.keep_up(drain.clone()));
-    let head_limit = Duration::from_millis(settings.limits.handshake_timeout_ms);
-    let server = Server::new(listener, head_limit, drain.clone(), connections.clone());
-    let accepting = tasks::spawn("accept", server.run(routes::public(site)));
-    let is_reached = tokio::select! {
-        reached = timeout(REACH_LIMIT, feed.reached()) => reached.is_ok(),
-        () = end.arrives() => { drain.cancel(); false }
+    let limits = server::Limits {
+        head: Duration::from_millis(settings.limits.handshake_timeout_ms),
+        sockets_max,
     };
-    if !drain.is_cancelled() {
+    let mut accepting = Vec::new();
+    let side = if admin.is_some() { Side::Public } else { Side::Both };
+    for (listener, side) in [(Some(public), side), (admin, Side::Admin)] {
+        let Some(listener) = listener else { continue };
+        let server = Server::new(listener, limits, drain.clone(), connections.clone());
+        accepting.push(tasks::spawn("accept", server.run(routes::all(Arc::clone(&site), side))));
+    }
+    let (first_tx, first_rx) = oneshot::channel();
+    let watching = tasks::spawn("fitness", fitness.run(first_tx, drain.clone()));
+    let ended = until_end(first_rx, &mut end, |is_reached| {
         greet(address, is_reached);
         tell_manager("READY=1");
-        end.arrives().await;
-    }
+    })
+    .await;
     tell_manager("STOPPING=1");
     tracing::info!("Draining.");
     feed.context.drain.cancel();
@@ -77,11 +99,44 @@ pub async fn run(
     if drained.await.is_err() {
         tracing::warn!(left = connections.len(), "Connections are cut: they did not end in time.");
     }
-    accepting.abort();
+    accepting.iter().for_each(tokio::task::JoinHandle::abort);
+    watching.abort();
     keeping_up.abort();
     feed.stop().await;
     tracing::info!("Drained.");
+    ended
+}
+
+/// Waits for a signal; settings that do not fit the database end it before, with the reason.
+async fn until_end(
+    mut first_rx: oneshot::Receiver<Result<(), Unfit>>,
+    end: &mut Signals,
+    greet: impl FnOnce(bool),
+) -> anyhow::Result<()> {
+    let first = tokio::select! {
+        first = timeout(REACH_LIMIT, &mut first_rx) => first.ok(),
+        () = end.arrives() => return Ok(()),
+    };
+    let is_reached = first.is_some();
+    if let Some(Ok(verdict)) = first {
+        verdict?;
+    }
+    greet(is_reached);
+    if is_reached {
+        end.arrives().await;
+        return Ok(());
+    }
+    tokio::select! {
+        Ok(verdict) = first_rx => verdict?,
+        () = end.arrives() => return Ok(()),
+    }
+    end.arrives().await;
     Ok(())
+}
+
+async fn bind(key: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("{key}: {address} cannot be taken"))
 }
 
 /// The signals that end the program.
@@ -106,17 +161,22 @@ fn signals() -> anyhow::Result<Signals> {
     })
 }
 
-/// Each connection takes a descriptor, and some are for the database, files and health.
-fn raise_descriptors(settings: &Settings) {
+/// Each connection takes a descriptor, and some are for the database, files and health. Gives how
+/// many sockets may be open.
+fn raise_descriptors(settings: &Settings) -> usize {
     const OTHERS: u64 = 100;
-    let wanted = settings.limits.connections_max as u64 + OTHERS;
-    match rlimit::increase_nofile_limit(wanted) {
-        Ok(got) if got < wanted => tracing::warn!(
+    let wanted = settings.limits.connections_max as u64 + 2 * OTHERS;
+    let got = rlimit::increase_nofile_limit(wanted).unwrap_or_else(|error| {
+        tracing::warn!(%error, "The limit of open files cannot be raised.");
+        wanted
+    });
+    if got < wanted {
+        tracing::warn!(
             got,
             wanted,
             "The limit of open files is below limits.connections_max: raise `ulimit -n`."
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "The limit of open files cannot be raised."),
+        );
     }
+    // What is not yet a client, such as a health check, has room beside all clients.
+    usize::try_from(got.min(wanted).saturating_sub(OTHERS).max(16)).unwrap_or(usize::MAX)
 }

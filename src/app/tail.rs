@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{access::OwnerAccess, build::Feed};
+use super::{
+    access::OwnerAccess,
+    build::{Feed, reached},
+};
 use crate::{
     session::{Session, Transport},
     settings::Settings,
@@ -31,8 +34,8 @@ impl Transport for Lines {
 
 /// Prints until a signal, or until nobody reads.
 pub async fn run(settings: &Settings, target: Target, tables: Vec<String>) -> anyhow::Result<()> {
-    let feed = Feed::start(settings, target, Arc::new(OwnerAccess));
-    feed.reached().await;
+    let feed = Feed::start(settings, target, Arc::new(OwnerAccess), None);
+    reached(&feed.context.hub).await;
     let tables = if tables.is_empty() {
         let catalog = feed.context.hub.catalog();
         catalog.tables().map(|table| table.name.to_string()).collect()

@@ -3,13 +3,15 @@
 mod path;
 mod require;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use self::path::{Parts, Template};
 use self::require::Requirement;
 use super::Claims;
-use crate::change::Operation;
+use crate::change::{Operation, Table, TableName};
 use crate::feed::filter::{Binding, Filter, Placeholder, Scalar};
 
 /// The feed on which the client names the tables.
@@ -64,7 +66,7 @@ pub enum Refusal {
 
 /// The declared feeds. Made from the settings once, at the start.
 #[derive(Clone, Debug, Default)]
-pub struct Feeds(Vec<Feed>);
+pub struct Feeds(Vec<Arc<Feed>>);
 
 /// One declared feed.
 #[derive(Clone, Debug)]
@@ -77,8 +79,8 @@ pub struct Feed {
 
 /// A feed found by a path, with what its placeholders stand for.
 #[derive(Clone, Debug)]
-pub struct Found<'a> {
-    feed: &'a Feed,
+pub struct Found {
+    feed: Arc<Feed>,
     parts: Parts,
 }
 
@@ -99,7 +101,8 @@ pub struct Opened {
 impl Feeds {
     /// Checks and takes the declarations.
     pub fn new(settings: Vec<FeedSettings>) -> Result<Self, FeedError> {
-        let mut feeds = settings.into_iter().map(Feed::new).collect::<Result<Vec<_>, _>>()?;
+        let feeds = settings.into_iter().map(|it| Feed::new(it).map(Arc::new));
+        let mut feeds = feeds.collect::<Result<Vec<_>, _>>()?;
         feeds.sort_by(|one, other| one.template.rank().cmp(&other.template.rank()));
         let same = feeds.windows(2).find(|pair| pair[0].template.rank() == pair[1].template.rank());
         if let Some([one, other]) = same {
@@ -111,10 +114,34 @@ impl Feeds {
 
     /// The feed that a path below `/ws/` means; where several match, words win over placeholders,
     /// from the left.
-    pub fn find(&self, path: &str) -> Option<Found<'_>> {
-        self.0
-            .iter()
-            .find_map(|feed| feed.template.matches(path).map(|parts| Found { feed, parts }))
+    pub fn find(&self, path: &str) -> Option<Found> {
+        self.0.iter().find_map(|feed| {
+            feed.template.matches(path).map(|parts| Found { feed: Arc::clone(feed), parts })
+        })
+    }
+
+    /// The tables that feeds are subscribed to, with the setting that names each.
+    pub fn tables(&self) -> impl Iterator<Item = (String, TableName)> {
+        let of_feed = |feed: &Arc<Feed>| {
+            let key = format!("feeds.{}.tables", feed.name);
+            let name = |it: &Opened| (key.clone(), TableName::parse(&it.table));
+            feed.tables.iter().map(name).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_feed)
+    }
+
+    /// Checks what feeds say of a table against the catalog.
+    pub fn check(&self, table: &Table) -> Result<(), FeedError> {
+        for feed in &self.0 {
+            let own = feed.tables.iter().filter(|it| TableName::parse(&it.table) == table.name);
+            for opened in own {
+                opened.check(table).map_err(|reason| FeedError {
+                    key: format!("feeds.{}.tables", feed.name),
+                    reason: format!("{}: {reason}", opened.table),
+                })?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -153,7 +180,23 @@ impl Feed {
     }
 }
 
-impl Found<'_> {
+impl Opened {
+    fn check(&self, table: &Table) -> Result<(), String> {
+        let mut columns = self.columns.iter().flatten();
+        if let Some(name) = columns.find(|name| table.column(name).is_none()) {
+            return Err(format!("the table has no column {name}"));
+        }
+        match &self.filter {
+            None => Ok(()),
+            Some(filter) => filter
+                .compile(table, &|_| true)
+                .map(drop)
+                .map_err(|error| format!("the filter: {error}")),
+        }
+    }
+}
+
+impl Found {
     /// The feed's name in the settings.
     pub fn name(&self) -> &str {
         &self.feed.name

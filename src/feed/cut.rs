@@ -65,7 +65,7 @@ mod tests {
         assert!(!cuts.is_empty());
         for (id, Cut { is_whole, is_partial }) in cuts {
             assert!(!is_whole);
-            assert_eq!(is_partial, id > PARTIAL_AFTER as i64, "{id}");
+            assert_eq!(is_partial, usize::try_from(id).expect("positive") > PARTIAL_AFTER, "{id}");
         }
     }
 }

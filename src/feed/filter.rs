@@ -31,6 +31,7 @@ mod token;
 mod value;
 
 pub use error::FilterError;
+pub use parse::Limits;
 pub use syntax::{Binding, Placeholder, Scalar};
 pub use value::canonical;
 
@@ -54,7 +55,12 @@ pub struct Filter {
 impl Filter {
     /// Reads what a client wrote. Braces are text.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        Ok(Self { tree: parse::parse(text, Placeholders::None)?, never: None })
+        Self::parse_within(text, Limits::default())
+    }
+
+    /// The same, within limits of the owner's choice.
+    pub fn parse_within(text: &str, limits: Limits) -> Result<Self, FilterError> {
+        Ok(Self { tree: parse::parse(text, Placeholders::None, limits)?, never: None })
     }
 
     /// Reads what the owner wrote: `{claims.NAME}` may stand as a value.
@@ -64,7 +70,10 @@ impl Filter {
 
     /// Reads the filter of a declared feed: also `{NAME}` of its path may stand as a value.
     pub fn parse_feed(text: &str, names: &[&str]) -> Result<Self, FilterError> {
-        Ok(Self { tree: parse::parse(text, Placeholders::Owner(names))?, never: None })
+        Ok(Self {
+            tree: parse::parse(text, Placeholders::Owner(names), Limits::default())?,
+            never: None,
+        })
     }
 
     /// The placeholders, in the order in which they stand.

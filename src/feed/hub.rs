@@ -181,7 +181,7 @@ impl Hub {
         after: Option<u64>,
         replay: impl FnOnce(&[Arc<Chunk>], &Joined) -> Member,
     ) -> Result<Joined, NotYet> {
-        let mut state = self.state();
+        let state = self.state();
         let (mark, head) = state.settled().ok_or(NotYet::Unsettled)?;
         let after = after.unwrap_or(head);
         if head.saturating_sub(after) > REPLAY_MAX {
@@ -265,13 +265,13 @@ impl Hub {
     }
 
     /// Takes the watched tables as the rows published next know them.
-    pub fn set_catalog(&self, catalog: Arc<Catalog>) -> Vec<Notice> {
-        let before = self.catalog.swap(Arc::clone(&catalog));
+    pub fn set_catalog(&self, catalog: &Arc<Catalog>) -> Vec<Notice> {
+        let before = self.catalog.swap(Arc::clone(catalog));
         let notice = |difference| match difference {
             super::Difference::Changed(oid) => Notice::TableChanged(oid),
             super::Difference::Gone(oid) => Notice::TableGone(oid),
         };
-        before.differences(&catalog).map(notice).collect()
+        before.differences(catalog).map(notice).collect()
     }
 
     /// Publishes the next piece of the feed.

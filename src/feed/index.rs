@@ -5,8 +5,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Grant, Topic, filter::canonical, judge::Images};
+use super::{
+    Grant, Topic,
+    filter::{CompiledFilter, canonical},
+    judge::Images,
+};
 use crate::change::Table;
+
+/// Topics by the canonical text of a value.
+type ByValue = HashMap<Box<str>, Vec<Arc<Topic>>>;
 
 /// The topics of one table.
 #[derive(Debug, Default)]
@@ -14,7 +21,7 @@ pub struct TableTopics {
     /// Topics without an equality to look up: every change may concern them.
     others: Vec<Arc<Topic>>,
     /// Topics by a value that the row must have, for each column in use.
-    by_value: HashMap<usize, HashMap<Box<str>, Vec<Arc<Topic>>>>,
+    by_value: HashMap<usize, ByValue>,
 }
 
 impl TableTopics {
@@ -97,7 +104,7 @@ fn distinct(mut topics: Vec<Arc<Topic>>) -> Vec<Arc<Topic>> {
 
 /// A column and the values of it that a row must have one of to be in the topic's set.
 fn equality(topic: &Topic) -> Option<(usize, Vec<String>)> {
-    let of_filter = topic.spec.filter.as_ref().and_then(|filter| filter.equality());
+    let of_filter = topic.spec.filter.as_ref().and_then(CompiledFilter::equality);
     of_filter.or_else(|| equality_of_grant(&topic.spec.grant))
 }
 

@@ -66,7 +66,7 @@ pub fn judge(topic: &Topic, change: &Change, images: &Images<'_>) -> Option<Effe
         return Some(Effect::Clear);
     }
     if change.is_oversize() {
-        return judge_key_alone(topic, change);
+        return Some(judge_key_alone(topic, change));
     }
     let before = images.old.as_ref().and_then(|image| topic.sees(image));
     let now = images.new.as_ref().and_then(|image| topic.sees(image));
@@ -84,18 +84,18 @@ pub fn judge(topic: &Topic, change: &Change, images: &Images<'_>) -> Option<Effe
     }
 }
 
-fn judge_key_alone(topic: &Topic, change: &Change) -> Option<Effect> {
+fn judge_key_alone(topic: &Topic, change: &Change) -> Effect {
     if topic.needs_image() {
-        return Some(Effect::Unknown);
+        return Effect::Unknown;
     }
     let columns = topic.spec.grant.columns();
-    Some(match change.operation {
+    match change.operation {
         Operation::Insert => Effect::Enter(columns),
         Operation::Delete => Effect::Leave(Some(columns)),
         // A former key is logged only where it was another one.
         _ if change.old.is_some() => Effect::Move(columns),
         _ => Effect::Update { before: columns.clone(), now: columns },
-    })
+    }
 }
 
 fn changes_what_is_seen(before: &Columns, now: &Columns, images: &Images<'_>) -> bool {

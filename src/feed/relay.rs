@@ -112,7 +112,7 @@ impl<L: ChangeLog> Relay<L> {
 
     async fn begin(&mut self, start: Start<L::Reader>) -> Result<L::Reader, LogError> {
         let Start { reader, position, catalog, ticks, is_other_history } = start;
-        let notices = self.hub.set_catalog(catalog);
+        let notices = self.hub.set_catalog(&catalog);
         let is_first = self.progress.is_none();
         if is_first || is_other_history {
             if is_other_history {
@@ -133,7 +133,7 @@ impl<L: ChangeLog> Relay<L> {
         let began = Instant::now();
         let Head { snapshot, tick, catalog } = reader.begin().await?;
         let sees = Arc::new(snapshot);
-        let notices = catalog.map(|catalog| self.hub.set_catalog(catalog)).unwrap_or_default();
+        let notices = catalog.map(|catalog| self.hub.set_catalog(&catalog)).unwrap_or_default();
         let mut piece = Vec::new();
         let mut cutter = Cutter::default();
         let mut count = 0_u64;

@@ -99,12 +99,15 @@ impl Inbox {
     }
 }
 
+/// A client that follows a topic.
+type Member = (ClientId, Arc<dyn Subscriber>);
+
 /// Serves some of the clients.
 pub struct Shard {
     hub: Arc<Hub>,
     inbox: Arc<Inbox>,
     clients: HashMap<ClientId, Arc<dyn Subscriber>>,
-    members: HashMap<u64, Vec<(ClientId, Arc<dyn Subscriber>)>>,
+    members: HashMap<u64, Vec<Member>>,
     /// The newest position that every client here has been sent, or has waiting.
     cursor: Option<Arc<str>>,
     beat: Beat,
@@ -246,9 +249,12 @@ impl Shard {
     }
 }
 
+/// A client, one of its routes, and where its frames go.
+type Pair<'a> = (ClientId, u32, &'a Arc<dyn Subscriber>);
+
 /// Hands each client all its routes of the chunk at once, so that they can be put in order.
-fn deliver_grouped(chunk: &Arc<Chunk>, concerned: &[(u32, &Vec<(ClientId, Arc<dyn Subscriber>)>)]) {
-    let mut pairs: Vec<(ClientId, u32, &Arc<dyn Subscriber>)> = concerned
+fn deliver_grouped(chunk: &Arc<Chunk>, concerned: &[(u32, &Vec<Member>)]) {
+    let mut pairs: Vec<Pair<'_>> = concerned
         .iter()
         .flat_map(|(place, members)| {
             members.iter().map(move |(client, subscriber)| (*client, *place, subscriber))

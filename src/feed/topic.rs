@@ -42,6 +42,13 @@ pub struct TopicSpec {
 }
 
 impl TopicSpec {
+    /// Whether a subscription may go on with this instead of `other`: the same rows and columns
+    /// come of it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let text = |it: &Self| it.filter.as_ref().map(ToString::to_string);
+        self.grant == other.grant && self.columns == other.columns && text(self) == text(other)
+    }
+
     /// What tells topics apart.
     pub fn key(&self) -> TopicKey {
         TopicKey {

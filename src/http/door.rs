@@ -101,16 +101,16 @@ impl Door {
 impl Pass {
     /// Counts the client under its token's subject; false where that has too many.
     pub fn is_subject_admitted(&self, claims: &Claims) -> bool {
-        let Some(subject) = claims.subject() else { return true };
+        let Some(subject) = claims.subject_key() else { return true };
         let mut known = self.subject.lock().expect("no holder of a pass panics");
-        if known.as_deref() == Some(subject) {
+        if known.as_ref() == Some(&subject) {
             return true;
         }
         let mut inside = self.door.inside.lock().expect("no holder of the door panics");
         let is_admitted =
-            count(&mut inside.by_subject, subject.to_owned(), self.door.rules.per_subject_max);
+            count(&mut inside.by_subject, subject.clone(), self.door.rules.per_subject_max);
         if is_admitted {
-            *known = Some(subject.to_owned());
+            *known = Some(subject);
         }
         is_admitted
     }

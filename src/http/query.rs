@@ -17,7 +17,8 @@ pub struct Query {
     columns: Option<String>,
     /// The cursor to go on from.
     pub since: Option<String>,
-    snapshot: bool,
+    /// Whether to start with the rows as they are.
+    pub snapshot: bool,
     /// Long poll: how many seconds to wait.
     pub wait: Option<String>,
     /// Long poll: how many changes at most.
@@ -31,40 +32,59 @@ pub struct BadQuery {
     pub code: Code,
     /// For a person.
     pub message: String,
+    /// The tables that were asked for, as far as they could be read.
+    pub tables: Vec<String>,
 }
 
 impl Query {
     /// Reads a query string; `+` stays `+`. Names that are not ours are left to others.
     pub fn parse(text: &str) -> Result<Self, BadQuery> {
         let mut query = Self::default();
+        let mut fault = None;
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_decode_str(value)
-                .decode_utf8()
-                .map_err(|_| bad(format!("`{name}` is not UTF-8")))?
-                .into_owned();
-            match &*percent_decode_str(name).decode_utf8_lossy() {
-                "table" => {
-                    let tables = value.split(',').filter(|table| !table.is_empty());
-                    query.tables.extend(tables.map(str::to_owned));
-                }
-                "events" => query.events = Some(value),
-                "filter" => query.filter = Some(value),
-                "columns" => query.columns = Some(value),
-                "since" => query.since = Some(value),
-                "snapshot" => {
-                    query.snapshot = match &*value {
-                        "true" | "1" => true,
-                        "false" | "0" => false,
-                        _ => return Err(bad("`snapshot` takes true or false".to_owned())),
-                    };
-                }
-                "wait" => query.wait = Some(value),
-                "limit" => query.limit = Some(value),
-                _ => {}
+            fault = query.take(pair).err().or(fault);
+        }
+        match fault {
+            None => Ok(query),
+            Some(message) => {
+                Err(BadQuery { code: Code::BadMessage, message, tables: query.tables })
             }
         }
-        Ok(query)
+    }
+
+    fn take(&mut self, pair: &str) -> Result<(), String> {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        let value = percent_decode_str(value)
+            .decode_utf8()
+            .map_err(|error| format!("`{name}` is not UTF-8: {error}"))?
+            .into_owned();
+        match &*name {
+            "table" => {
+                let tables = value.split(',').filter(|table| !table.is_empty());
+                self.tables.extend(tables.map(str::to_owned));
+            }
+            "events" => self.events = Some(value),
+            "filter" => self.filter = Some(value),
+            "columns" => self.columns = Some(value),
+            "since" => self.since = Some(value),
+            "snapshot" => {
+                self.snapshot = match &*value {
+                    "true" | "1" => true,
+                    "false" | "0" => false,
+                    _ => return Err("`snapshot` takes true or false".to_owned()),
+                };
+            }
+            "wait" => self.wait = Some(value),
+            "limit" => self.limit = Some(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether it asks for a part of a table.
+    pub fn has_narrowing(&self) -> bool {
+        self.events.is_some() || self.filter.is_some() || self.columns.is_some()
     }
 
     /// The subscriptions that the query makes.
@@ -77,13 +97,16 @@ impl Query {
         if let (true, Some((name, _))) =
             (self.tables.len() != 1, only_one.iter().find(|(_, is_there)| *is_there))
         {
-            return Err(bad(format!("`{name}` goes beside exactly one `table`")));
+            return Err(self.bad(format!("`{name}` goes beside exactly one `table`")));
         }
         let list = |text: &Option<String>| {
             text.as_ref().map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
         };
         let events = match list(&self.events) {
-            Some(words) => Some(words.iter().map(|word| event(word)).collect::<Result<_, _>>()?),
+            Some(words) => {
+                let events = words.iter().map(|word| event(word)).collect::<Result<_, _>>();
+                Some(events.map_err(|message| self.bad(message))?)
+            }
             None => None,
         };
         let subscription = |table: &String| Subscribe {
@@ -98,17 +121,17 @@ impl Query {
         };
         Ok(self.tables.iter().map(subscription).collect())
     }
+
+    fn bad(&self, message: String) -> BadQuery {
+        BadQuery { code: Code::BadMessage, message, tables: self.tables.clone() }
+    }
 }
 
-fn event(word: &str) -> Result<Operation, BadQuery> {
+fn event(word: &str) -> Result<Operation, String> {
     let all = [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate];
-    all.into_iter().find(|operation| operation.word() == word).ok_or_else(|| {
-        bad(format!("`events` takes INSERT, UPDATE, DELETE, TRUNCATE, not {word:?}"))
-    })
-}
-
-fn bad(message: String) -> BadQuery {
-    BadQuery { code: Code::BadMessage, message }
+    all.into_iter()
+        .find(|operation| operation.word() == word)
+        .ok_or_else(|| format!("`events` takes INSERT, UPDATE, DELETE, TRUNCATE, not {word:?}"))
 }
 
 #[cfg(test)]

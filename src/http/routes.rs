@@ -10,12 +10,14 @@ use warp::{Filter, Rejection, path::FullPath};
 use super::{
     answer::{self, Answer},
     door::{Door, Refused},
-    query::Query,
+    opening::{self, Opening},
+    ready::State,
+    server::Room,
     socket::{self, Arrival},
     upgrade,
 };
 use crate::{
-    auth::{bearer, claims::Claims},
+    auth::{bearer, claims::Claims, feeds::Feeds},
     session::Context,
     wire::{Close, Code},
 };
@@ -24,18 +26,33 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// Which paths a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Those for clients.
+    Public,
+    /// Those for the operator: metrics, readiness, console.
+    Admin,
+    /// All.
+    Both,
+}
+
 /// What the routes need.
 pub struct Site {
     /// What all sessions share.
     pub context: Arc<Context>,
     /// Who may come in.
     pub door: Arc<Door>,
+    /// The declared feeds.
+    pub feeds: Arc<Feeds>,
     /// The tasks of upgraded connections.
     pub connections: TaskTracker,
     /// How old the knowledge of the log may be for /readyz.
     pub ready_lag_max_ms: u64,
     /// Where a drain spreads the clients' return, in ms.
     pub retry_spread_ms: u64,
+    /// How the settings stand to the database.
+    pub fitness: Box<dyn Fn() -> State + Send + Sync>,
     /// Renders the metrics.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -49,16 +66,18 @@ struct Request {
     headers: HeaderMap,
     peer: SocketAddr,
     upgrade: Option<OnUpgrade>,
+    room: Room,
 }
 
-/// Everything that is served to clients.
-pub fn public(
+/// Everything that is served on one side.
+pub fn all(
     site: Arc<Site>,
+    side: Side,
 ) -> impl Filter<Extract = (Answer,), Error = Infallible> + Clone + Send + Sync + 'static {
     request()
         .then(move |request: Request| {
             let site = Arc::clone(&site);
-            async move { site.answer(request).await }
+            async move { site.answer(request, side).await }
         })
         .recover(async |_: Rejection| {
             Ok::<_, Infallible>(answer::error(Code::NotFound, "no such path"))
@@ -74,57 +93,47 @@ fn request() -> impl Filter<Extract = (Request,), Error = Rejection> + Clone + S
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
         .and(warp::ext::optional::<OnUpgrade>())
-        .map(|method, path: FullPath, query, headers, Peer(peer), upgrade| Request {
+        .and(warp::ext::get::<Room>())
+        .map(|method, path: FullPath, query, headers, Peer(peer), upgrade, room| Request {
             method,
             path: path.as_str().to_owned(),
             query,
             headers,
             peer,
             upgrade,
+            room,
         })
 }
 
 impl Site {
-    async fn answer(self: Arc<Self>, request: Request) -> Answer {
+    async fn answer(self: Arc<Self>, request: Request, side: Side) -> Answer {
         let path = request.path.clone();
         let path = path.strip_suffix('/').unwrap_or(&path);
-        match (&request.method, path) {
-            (&Method::GET | &Method::HEAD, "/healthz") => {
-                answer::json(StatusCode::OK, "{\"status\":\"alive\"}".to_owned())
+        let is_get = request.method == Method::GET;
+        if is_get || request.method == Method::HEAD {
+            match path {
+                "/healthz" => {
+                    return answer::json(StatusCode::OK, "{\"status\":\"alive\"}".to_owned());
+                }
+                "/readyz" if side != Side::Public => return self.ready(),
+                "/metrics" if side != Side::Public => return answer::text((self.metrics)()),
+                _ => {}
             }
-            (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
-            (&Method::GET, "/metrics") => answer::text((self.metrics)()),
-            (&Method::GET, path) => match path.strip_prefix("/ws/") {
-                Some(feed) => self.web_socket(request, feed).await,
-                None => answer::error(Code::NotFound, "no such path"),
-            },
+        }
+        if request.room.is_crowded {
+            let message = "the gateway's connections are used up; try again later";
+            return answer::error(Code::TooManyConnections, message);
+        }
+        match path.strip_prefix("/ws/") {
+            Some(feed) if is_get && side != Side::Admin => self.web_socket(request, feed).await,
             _ => answer::error(Code::NotFound, "no such path"),
         }
     }
 
-    /// Whether clients can be served exactly.
-    fn ready(&self) -> Answer {
-        let lag_ms = self.context.hub.lag_ms();
-        let reason = match lag_ms {
-            None => Some("the database has not been reached yet"),
-            Some(lag_ms) if lag_ms > self.ready_lag_max_ms => Some("the log cannot be read"),
-            Some(_) if self.context.drain.is_cancelled() => Some("the gateway drains"),
-            Some(_) => None,
-        };
-        let lag = lag_ms.map_or("null".to_owned(), |lag_ms| lag_ms.to_string());
-        match reason {
-            None => answer::json(StatusCode::OK, format!("{{\"ready\":true,\"lag_ms\":{lag}}}")),
-            Some(reason) => {
-                let text = format!("{{\"ready\":false,\"reason\":\"{reason}\",\"lag_ms\":{lag}}}");
-                answer::json(StatusCode::SERVICE_UNAVAILABLE, text)
-            }
-        }
-    }
-
     async fn web_socket(self: Arc<Self>, request: Request, feed: &str) -> Answer {
-        if feed != "changes" {
+        let Some(feed) = opening::find(&self.feeds, feed) else {
             return answer::error(Code::NotFound, "no such feed");
-        }
+        };
         let Some(on_upgrade) = request
             .upgrade
             .clone()
@@ -133,7 +142,7 @@ impl Site {
             let message = "this path takes a WebSocket (or use /sse/ or /poll/)";
             return answer::error(Code::BadMessage, message);
         };
-        match self.arrive(&request).await {
+        match self.arrive(&request, &feed).await {
             Ok((answer, arrival)) => {
                 self.connections.spawn(async move {
                     if let Some((socket, early)) = upgrade::socket(on_upgrade).await {
@@ -146,47 +155,67 @@ impl Site {
         }
     }
 
-    async fn arrive(&self, request: &Request) -> Result<(Answer, Arrival), Refused> {
-        let refused = |code, message| Refused { code, message };
-        if self.context.drain.is_cancelled() {
-            return Err(refused(Code::Unavailable, "the gateway drains; try again"));
-        }
-        if self.context.hub.lag_ms().is_none() {
-            let message = "the database has not been reached yet; try again";
-            return Err(refused(Code::Unavailable, message));
-        }
-        self.check_origin(&request.headers)?;
+    /// Whether anybody is served now.
+    pub(super) fn check_open(&self) -> Result<(), Refused> {
+        let message = if self.context.drain.is_cancelled() {
+            "the gateway drains; try again"
+        } else if self.context.hub.lag_ms().is_none() || (self.fitness)() == State::Unknown {
+            "the database has not been reached yet; try again"
+        } else {
+            return Ok(());
+        };
+        Err(Refused { code: Code::Unavailable, message })
+    }
+
+    async fn arrive(
+        &self,
+        request: &Request,
+        feed: &opening::Feed,
+    ) -> Result<(Answer, Arrival), Refused> {
+        self.check_open()?;
+        self.check_headers(&request.headers)?;
         let answer = upgrade::accept(&request.headers)
-            .map_err(|message| refused(Code::BadMessage, message))?;
-        let subscriptions = Query::parse(&request.query)
-            .and_then(|query| query.subscriptions())
-            .map_err(|_| refused(Code::BadMessage, "the query cannot be read"))?;
+            .map_err(|message| Refused { code: Code::BadMessage, message })?;
         let rules = self.door.rules();
         let forwarded = upgrade::values(&request.headers, &FORWARDED);
         let address = rules.proxies.client(request.peer.ip(), forwarded.collect::<Vec<_>>());
         let pass = self.door.enter(address)?;
+        let mut opening = Opening::default();
         let (claims, refused) = match self.claims(request).await {
-            Ok(claims) => {
-                let is_admitted =
-                    claims.as_ref().is_none_or(|claims| pass.is_subject_admitted(claims));
-                let refused = (!is_admitted).then_some((Close::Limit, "too many connections"));
-                (claims, refused)
-            }
             Err(reason) => (None, Some((Close::Unauthorized, reason))),
+            Ok(Some(claims)) if !pass.is_subject_admitted(&claims) => {
+                (None, Some((Close::Limit, "too many connections")))
+            }
+            Ok(claims) => match opening::resolve(feed, claims.as_deref(), &request.query) {
+                Ok(opened) => {
+                    opening = opened;
+                    (claims, None)
+                }
+                Err(refusal) if refusal.code == Code::Unauthorized => {
+                    (None, Some((Close::Unauthorized, "this feed needs a token")))
+                }
+                Err(_) => (None, Some((Close::Forbidden, "the token does not open this feed"))),
+            },
         };
         let arrival = Arrival {
             context: Arc::clone(&self.context),
             door: Arc::clone(&self.door),
             pass,
+            room: request.room.clone(),
             claims,
             refused,
-            subscriptions,
+            opening,
             retry_spread_ms: self.retry_spread_ms,
         };
         Ok((answer, arrival))
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    /// Whether the request's headers can be judged, and its origin may connect.
+    pub(super) fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        if !upgrade::is_readable(headers) {
+            let message = "a header holds more than ASCII";
+            return Err(Refused { code: Code::BadMessage, message });
+        }
         let origins: Vec<&str> = upgrade::values(headers, &header::ORIGIN).collect();
         let hosts: Vec<&str> = upgrade::values(headers, &header::HOST).collect();
         if self.door.rules().origins.admits(&origins, &hosts) {
@@ -203,7 +232,7 @@ impl Site {
             upgrade::values(headers, &header::SEC_WEBSOCKET_PROTOCOL),
             Some(&request.query),
         )
-        .map_err(|_| "more than one token")?;
+        .map_err(|bearer::TwoTokens| "more than one token")?;
         match token {
             None => Ok(None),
             Some(token) => match self.door.verify(&token).await {

@@ -16,16 +16,20 @@ use tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
 };
 
-use super::door::{Door, Pass};
+use super::{
+    door::{Door, Pass},
+    opening::Opening,
+    server::Room,
+};
 use crate::{
     auth::claims::Claims,
     feed::encode::timestamp,
     session::{Context, Queue, Session, Transport, client::Taken},
-    wire::{Close, Encoding, Subscribe},
+    wire::{Close, Encoding},
 };
 
 /// A socket that took nothing for this long is given up: its client comes back from its cursor.
-const STALL_LIMIT: Duration = Duration::from_secs(120);
+const STALL_LIMIT: Duration = Duration::from_mins(2);
 
 /// How long the other side may take to answer a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -41,12 +45,14 @@ pub struct Arrival {
     pub door: Arc<Door>,
     /// Counts the client as long as it is here.
     pub pass: Pass,
+    /// Its socket's place.
+    pub room: Room,
     /// Who the reader is.
     pub claims: Option<Arc<Claims>>,
     /// Why the connection is closed at once.
     pub refused: Option<(Close, &'static str)>,
-    /// What the URL subscribes to.
-    pub subscriptions: Vec<Subscribe>,
+    /// What the path and the query open.
+    pub opening: Opening,
     /// Where a drain spreads the clients' return, in ms.
     pub retry_spread_ms: u64,
 }
@@ -70,12 +76,28 @@ struct Pipe {
     socket: Arc<TcpStream>,
     early: Vec<u8>,
     replies: Vec<u8>,
+    /// What was read since the last whole message. The parser bounds what a message holds, not
+    /// in how many fragments it comes; empty ones could come for ever.
+    unfinished: usize,
+    unfinished_max: usize,
+}
+
+impl Pipe {
+    fn new(socket: Arc<TcpStream>, early: Vec<u8>, message_bytes_max: usize) -> Self {
+        let unfinished_max = 2 * message_bytes_max + READ_BYTES;
+        Self { socket, early, replies: Vec::new(), unfinished: 0, unfinished_max }
+    }
 }
 
 impl Read for Pipe {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.unfinished > self.unfinished_max {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         if self.early.is_empty() {
-            return self.socket.try_read(into);
+            let count = self.socket.try_read(into)?;
+            self.unfinished += count;
+            return Ok(count);
         }
         let count = self.early.len().min(into.len());
         into[..count].copy_from_slice(&self.early[..count]);
@@ -118,16 +140,18 @@ pub async fn serve(socket: TcpStream, early: Vec<u8>, mut arrival: Arrival) {
     if let Some((close, reason)) = arrival.refused {
         let queue = Queue::new(transport, limit);
         let parser = WebSocketContext::new(Role::Server, Some(config));
-        let pipe = Pipe { socket, early, replies: Vec::new() };
+        let pipe = Pipe::new(socket, early, limit);
         return part(&queue, parser, pipe, close, reason).await;
     }
-    let subscriptions = std::mem::take(&mut arrival.subscriptions);
-    let mut session = Session::open(&arrival.context, transport, arrival.claims.take());
+    let Opening { declared, subscriptions, refused } = std::mem::take(&mut arrival.opening);
+    let claims = arrival.claims.take();
+    let mut session = Session::open_on(&arrival.context, transport, claims, declared);
+    session.tell_refused(&refused);
     for subscription in subscriptions {
         session.subscribe(subscription);
     }
     let parser = WebSocketContext::new(Role::Server, Some(config));
-    let pipe = Pipe { socket, early, replies: Vec::new() };
+    let pipe = Pipe::new(socket, early, limit);
     let mut connection = Connection { arrival, session, parser, pipe, blocked: None };
     let end = connection.run().await;
     let Connection { session, parser, pipe, .. } = connection;
@@ -136,6 +160,9 @@ pub async fn serve(socket: TcpStream, early: Vec<u8>, mut arrival: Arrival) {
     }
     session.end();
 }
+
+/// The reason of a close at the end of a token.
+const EXPIRED: &str = "expired";
 
 /// Why a connection ends from our side.
 type End = (Close, String);
@@ -155,7 +182,7 @@ impl Connection {
             let is_blocked = self.blocked.is_some();
             let stalled = self.blocked.map(|since| since + STALL_LIMIT);
             tokio::select! {
-                ready = socket.readable() => {
+                ready = socket.readable(), if queue.takes_requests() => {
                     ready.ok()?;
                     if let Err(end) = self.read().await {
                         return end;
@@ -167,13 +194,16 @@ impl Connection {
                     queue.unblock();
                 }
                 () = queue.has_work() => {}
-                () = until(self.expiry()) => return Some((Close::Unauthorized, "expired".into())),
+                () = until(self.expiry()) => return Some((Close::Unauthorized, EXPIRED.into())),
                 () = until(stalled) => return Some((Close::TooSlow, String::new())),
                 () = drain.cancelled() => return Some(self.drained()),
             }
             let work = queue.work();
             if work.is_closed {
                 return None;
+            }
+            if work.has_ended {
+                return Some((Close::Unauthorized, EXPIRED.into()));
             }
             if work.is_given_up {
                 return Some((Close::TooSlow, String::new()));
@@ -189,6 +219,9 @@ impl Connection {
     async fn read(&mut self) -> Result<(), Option<End>> {
         loop {
             let read = self.parser.read(&mut self.pipe);
+            if read.is_ok() {
+                self.pipe.unfinished = 0;
+            }
             if !self.pipe.replies.is_empty() {
                 let replies = std::mem::take(&mut self.pipe.replies);
                 self.session.queue().push_bytes(replies.into());
@@ -219,6 +252,10 @@ impl Connection {
                 self.session.too_large();
                 Some((Close::TooLarge, String::new()))
             }
+            Error::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                self.session.too_large();
+                Some((Close::TooLarge, "too many fragments".to_owned()))
+            }
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
             Error::Protocol(error) => Some((Close::Protocol, error.to_string())),
             Error::Utf8(_) => Some((Close::NotText, String::new())),
@@ -236,11 +273,8 @@ impl Connection {
             return Err(Some((Close::Limit, "too many connections".to_owned())));
         }
         let expires_at = timestamp(claims.expires_at().saturating_mul(1_000_000));
-        if self.session.authenticate(claims, &expires_at) {
-            Ok(())
-        } else {
-            Err(refused("the token is another subject's"))
-        }
+        let taken = self.session.authenticate(claims, &expires_at);
+        taken.map_err(|(close, reason)| Some((close, reason.to_owned())))
     }
 
     fn expiry(&self) -> Option<Instant> {
@@ -272,7 +306,14 @@ async fn part(
     let frame = CloseFrame { code: CloseCode::from(close.number()), reason: reason[..end].into() };
     metrics::counter!("pgfeed_closes_total", "code" => close.number().to_string()).increment(1);
     let is_sent = parser.close(&mut pipe, Some(frame)).is_ok();
-    queue.push_bytes(std::mem::take(&mut pipe.replies).into());
+    let last = std::mem::take(&mut pipe.replies).into();
+    // What still waits was for another, or for a token that is good no more.
+    if close == Close::Unauthorized {
+        queue.end_with(last);
+    } else {
+        queue.push_bytes(last);
+    }
+    pipe.unfinished = 0;
     let farewell = async {
         while !queue.is_empty() && pipe.socket.writable().await.is_ok() {
             queue.unblock();

@@ -51,6 +51,19 @@ pub async fn socket(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
     Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
+/// Headers that decide something here must be text: one that is left out as unreadable might have
+/// been the one that a proxy believed.
+pub fn is_readable(headers: &HeaderMap) -> bool {
+    let deciding = [
+        header::ORIGIN,
+        header::HOST,
+        header::AUTHORIZATION,
+        header::SEC_WEBSOCKET_PROTOCOL,
+        HeaderName::from_static("x-forwarded-for"),
+    ];
+    deciding.iter().all(|name| headers.get_all(name).iter().all(|it| it.to_str().is_ok()))
+}
+
 /// A header's values that are text.
 pub fn values<'a>(
     headers: &'a HeaderMap,

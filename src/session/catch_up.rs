@@ -15,7 +15,7 @@ use crate::{
         Body, Chunk, CursorMark, Grant, LogError, LogRow, Notice, Topic,
         cut::{Cut, Cutter},
         encode::Addressee,
-        filter::{CompiledFilter, Filter},
+        filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
         log::Found,
         route::messages_of,
@@ -45,9 +45,14 @@ pub enum Start {
 }
 
 /// Reads a client's filter for a table, over columns that the reader may see in every row.
-pub fn filter(text: &str, table: &Table, grant: &Grant) -> Result<CompiledFilter, Refusal> {
+pub fn filter(
+    text: &str,
+    limits: filter::Limits,
+    table: &Table,
+    grant: &Grant,
+) -> Result<CompiledFilter, Refusal> {
     let may_see = |name: &str| table.column(name).is_some_and(|it| grant.is_filterable(it));
-    Filter::parse(text)
+    Filter::parse_within(text, limits)
         .and_then(|filter| filter.compile(table, &may_see))
         .map_err(|error| Refusal::new(Code::BadFilter, error.to_string()))
 }
@@ -78,18 +83,21 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
             live,
         })
     };
+    let tell = |json| {
+        shared.push_to(ticket, &Frames::one(json));
+    };
     match start {
-        Start::Now | Start::Cursor(_) => shared.push(subscribed()),
+        Start::Now | Start::Cursor(_) => tell(subscribed()),
         Start::Over { reason: Resync::TableChanged, is_told: true } => {
-            shared.push(reply::resync(id, Resync::TableChanged, cursor));
-            shared.push(subscribed());
+            tell(reply::resync(id, Resync::TableChanged, cursor));
+            tell(subscribed());
         }
         // The topic is still the one that `subscribed` told.
         Start::Over { reason, is_told } => {
             if !is_told {
-                shared.push(subscribed());
+                tell(subscribed());
             }
-            shared.push(reply::resync(id, *reason, cursor));
+            tell(reply::resync(id, *reason, cursor));
         }
     }
     if let Start::Over { reason, .. } = start {
@@ -275,7 +283,7 @@ impl CatchUp<'_> {
                 return Ok(());
             }
             let frames = self.frames(&chunk, &known)?;
-            self.shared.queue.push(&frames);
+            self.shared.push_to(self.ticket, &frames);
             if let Some(newer) = &chunk.cursor {
                 mark = newer.clone();
             }
@@ -301,6 +309,7 @@ impl CatchUp<'_> {
         Ok(Frames::new(messages))
     }
 
+    #[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
     fn messages<'r>(
         &self,
         rows: impl IntoIterator<Item = &'r LogRow>,
@@ -391,7 +400,7 @@ impl CatchUp<'_> {
                 messages.push(self.cursor(&mark.text, cut.is_partial));
             }
         }
-        self.shared.queue.push(&Frames::new(messages));
+        self.shared.push_to(self.ticket, &Frames::new(messages));
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! A session: what one client asks, and what it is told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{
     Context, Queue, Transport,
@@ -11,8 +13,8 @@ use super::{
     subscription::{Refusal, Shared, Ticket, error},
 };
 use crate::{
-    auth::claims::Claims,
-    change::Cursor,
+    auth::{claims::Claims, feeds::Found},
+    change::{Cursor, TableName},
     feed::Notice,
     tasks,
     wire::{
@@ -30,6 +32,8 @@ pub struct Session {
     rate: Rate,
     over_rate: u32,
     errors: u32,
+    /// Subscriptions of a declared feed that wait for a token.
+    waiting: Vec<Subscribe>,
     lag: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -40,13 +44,24 @@ impl Session {
         transport: Arc<dyn Transport>,
         claims: Option<Arc<Claims>>,
     ) -> Self {
+        Self::open_on(context, transport, claims, None)
+    }
+
+    /// The same on a declared feed, which has its own tables.
+    pub fn open_on(
+        context: &Arc<Context>,
+        transport: Arc<dyn Transport>,
+        claims: Option<Arc<Claims>>,
+        declared: Option<Found>,
+    ) -> Self {
         let queue = Queue::new(transport, context.limits.queue_bytes_max);
+        queue.set_end(claims.as_deref().map(end_of));
         let client = context.hub.enter(Arc::<Queue>::clone(&queue));
         let rate = Rate::new(context.limits.messages_per_second_max);
-        let shared = Shared::new(Arc::clone(context), queue, client, claims);
+        let shared = Shared::new(Arc::clone(context), queue, client, (claims, declared));
         shared.push(reply::hello(context.heartbeat_ms));
         metrics::gauge!("pgfeed_connections").increment(1);
-        Self { shared, rate, over_rate: 0, errors: 0, lag: None }
+        Self { shared, rate, over_rate: 0, errors: 0, waiting: Vec::new(), lag: None }
     }
 
     /// What waits for the client.
@@ -69,6 +84,8 @@ impl Session {
         match Request::parse(text) {
             Ok(Request::Ping {}) => self.shared.push(reply::pong()),
             Ok(Request::Auth { token }) => return Taken::Auth(token),
+            Ok(Request::Subscribe(request)) if self.is_declared() => self.refuse(&request.id),
+            Ok(Request::Unsubscribe { id }) if self.is_declared() => self.refuse(&id),
             Ok(Request::Subscribe(request)) => self.subscribe(*request),
             Ok(Request::Unsubscribe { id }) => self.unsubscribe(&id),
             Err(bad) => return self.bad(&bad.to_string()),
@@ -108,9 +125,27 @@ impl Session {
 
     /// Subscribes, or says why not.
     pub fn subscribe(&mut self, request: Subscribe) {
+        let again = self.is_declared().then(|| request.clone());
         let id = request.id.clone();
         if let Err(refusal) = self.try_subscribe(request) {
             self.shared.push(error(&refusal, Some(&id)));
+            self.waiting.extend(again.filter(|_| refusal.code == Code::Unauthorized));
+        }
+    }
+
+    fn is_declared(&self) -> bool {
+        self.shared.declared.is_some()
+    }
+
+    fn refuse(&self, id: &str) {
+        let message = "this feed has its own tables; name tables on the feed `changes`";
+        self.shared.push(reply::error(Code::Forbidden, message, Some(id)));
+    }
+
+    /// Says what the query asked for and does not get.
+    pub fn tell_refused(&self, refused: &[(Option<String>, Refusal)]) {
+        for (id, refusal) in refused {
+            self.shared.push(error(refusal, id.as_deref()));
         }
     }
 
@@ -146,23 +181,37 @@ impl Session {
         }
     }
 
-    /// Takes other claims; ends what they no longer allow. False where they are another reader's.
-    pub fn authenticate(&self, claims: Arc<Claims>, expires_at: &str) -> bool {
+    /// Takes other claims; ends what they no longer allow, before it says that it took them: from
+    /// `authenticated` on nothing comes by the rights of before. An error closes the connection.
+    pub fn authenticate(
+        &mut self,
+        claims: Arc<Claims>,
+        expires_at: &str,
+    ) -> Result<(), (Close, &'static str)> {
         if self.shared.claims().is_some_and(|now| !now.same_subject(&claims)) {
-            return false;
+            return Err((Close::Unauthorized, "the token is another subject's"));
         }
-        self.shared.set_claims(claims);
-        self.shared.push(reply::authenticated(expires_at));
+        let end = end_of(&claims);
+        if !self.shared.set_claims(claims) {
+            return Err((Close::Forbidden, "the token does not open this feed"));
+        }
+        let mut revoked = Vec::new();
         for (request, topic) in self.shared.grants() {
-            let is_equal =
-                self.shared.spec(&request).is_ok_and(|spec| spec.grant == topic.spec.grant);
-            if !is_equal {
-                self.shared.remove(&request.id);
-                self.shared.push(reply::unsubscribed(&request.id, Some(Ended::AccessRevoked)));
+            let is_equal = self.shared.spec(&request).is_ok_and(|spec| spec.is_same(&topic.spec));
+            if !is_equal && self.shared.remove(&request.id) {
                 metrics::gauge!("pgfeed_subscriptions").decrement(1);
+                revoked.push(request);
             }
         }
-        true
+        self.shared.queue.set_end(Some(end));
+        self.shared.push(reply::authenticated(expires_at));
+        for request in revoked {
+            self.shared.push(reply::unsubscribed(&request.id, Some(Ended::AccessRevoked)));
+        }
+        for request in std::mem::take(&mut self.waiting) {
+            self.subscribe(request);
+        }
+        Ok(())
     }
 
     /// Does what the queue has for the session: topics that ended, chunks not taken.
@@ -206,6 +255,13 @@ impl Session {
     }
 }
 
+/// When these claims end, by the clock that timers use.
+fn end_of(claims: &Claims) -> Instant {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let left_ms = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
+    Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+}
+
 /// What a message leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -223,12 +279,20 @@ fn begin(shared: &Arc<Shared>, request: Arc<Subscribe>, start: Start) -> Result<
         let message = "the database has not been reached yet; try again";
         return Err(Refusal::new(Code::Unavailable, message));
     }
-    let spec = shared.spec(&request)?;
-    let Some(topic) = shared.context.hub.acquire(&spec) else {
-        let message = "the table is being changed; try again";
-        return Err(Refusal::new(Code::Unavailable, message));
+    let ticket = loop {
+        let claims = shared.claims();
+        let spec = shared.spec(&request)?;
+        let Some(topic) = shared.context.hub.acquire(&spec) else {
+            let message = "the table is being changed; try again";
+            return Err(Refusal::new(Code::Unavailable, message));
+        };
+        let id = topic.id;
+        match shared.add(Arc::clone(&request), topic, claims.as_ref()) {
+            Some(ticket) => break ticket,
+            // The claims are others by now: what was made by those of before is void.
+            None => shared.context.hub.release(id),
+        }
     };
-    let ticket = shared.add(request, topic);
     metrics::gauge!("pgfeed_subscriptions").increment(1);
     join(shared, &ticket, start);
     Ok(())
@@ -272,12 +336,15 @@ fn start_over(shared: &Arc<Shared>, request: Arc<Subscribe>, notice: Notice) {
     }
     let reason = reason(notice);
     let id = request.id.clone();
+    let name = TableName::parse(&request.table);
     let start = Start::Over { reason, is_told: true };
     match begin(shared, request, start) {
         Ok(()) => {}
-        // The table has no such column any more, or is gone as well.
+        // The policy no longer fits the table, or the table is gone as well.
         Err(Refusal { code: Code::Forbidden | Code::Unauthorized, .. }) => {
-            shared.push(reply::unsubscribed(&id, Some(Ended::TableUnwatched)));
+            let is_there = shared.context.hub.catalog().named(&name).is_some();
+            let why = if is_there { Ended::AccessRevoked } else { Ended::TableUnwatched };
+            shared.push(reply::unsubscribed(&id, Some(why)));
         }
         Err(refusal) => {
             shared.push(error(&refusal, Some(&id)));

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use crate::{
-    auth::claims::Claims,
+    auth::{Policy, claims::Claims},
     change::Table,
     feed::{Grant, History, Hub},
 };
@@ -15,6 +15,12 @@ use crate::{
 pub trait Access: Send + Sync {
     /// What a reader with these claims may see; none where nothing.
     fn grant(&self, table: &Table, claims: Option<&Claims>) -> Option<Grant>;
+}
+
+impl Access for Policy {
+    fn grant(&self, table: &Table, claims: Option<&Claims>) -> Option<Grant> {
+        Self::grant(self, table, claims)
+    }
 }
 
 /// What all sessions share. One for a gateway.

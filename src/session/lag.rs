@@ -66,20 +66,24 @@ async fn by_log(shared: &Arc<Shared>, from: &Position, to: &Position) -> Result<
 
 async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: Cut) {
     shared.queue.has_room().await;
-    let live = shared.queue.live();
-    let topics: Vec<_> = shared
-        .live_topics()
-        .into_iter()
-        .filter(|topic| live.contains(&topic.id))
-        .map(|topic| (topic, Addressee::Topic))
-        .collect();
-    // What cannot be judged ends its topic by a notice, which the queue has by now.
-    let mut messages = messages_of(piece, &topics).unwrap_or_default();
-    metrics::counter!("pgfeed_deliveries_total").increment(messages.len() as u64);
-    if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
-        let text = progress.position().cursor().to_text();
-        let json = reply::cursor(None, &text, cut.is_partial).into();
-        messages.push(Message { json, order: u32::MAX, event_id: Some(text.into()) });
+    loop {
+        let live = shared.queue.live();
+        let mut topics = shared.live_topics();
+        topics.retain(|topic| live.contains(&topic.id));
+        let ids: Vec<u64> = topics.iter().map(|topic| topic.id).collect();
+        let topics: Vec<_> = topics.into_iter().map(|topic| (topic, Addressee::Topic)).collect();
+        // What cannot be judged ends its topic by a notice, which the queue has by now.
+        let mut messages = messages_of(piece, &topics).unwrap_or_default();
+        let changes = messages.len() as u64;
+        if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
+            let text = progress.position().cursor().to_text();
+            let json = reply::cursor(None, &text, cut.is_partial).into();
+            messages.push(Message { json, order: u32::MAX, event_id: Some(text.into()) });
+        }
+        // Where a topic ended meanwhile, as by fewer rights, nothing of it may follow.
+        if shared.queue.push_of(&ids, &Frames::new(messages)) {
+            metrics::counter!("pgfeed_deliveries_total").increment(changes);
+            return;
+        }
     }
-    shared.queue.push(&Frames::new(messages));
 }

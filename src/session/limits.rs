@@ -2,6 +2,8 @@
 
 use tokio::time::Instant;
 
+use crate::feed::filter;
+
 /// Limits on what one client may ask for.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -15,6 +17,8 @@ pub struct Limits {
     pub client_errors_max: u32,
     /// What may wait for the client, in bytes.
     pub queue_bytes_max: usize,
+    /// What a client's filter may be.
+    pub filter: filter::Limits,
 }
 
 /// Counts messages against a rate: a token bucket that holds one second's worth.

@@ -5,6 +5,8 @@
 //! the client is served when it reads again ([`super::lag`]). So a client that does not read
 //! costs its limit and no more.
 
+mod rights;
+
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
@@ -12,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     change::Position,
@@ -55,6 +57,11 @@ struct Inner {
     is_blocked: bool,
     is_closed: bool,
     is_given_up: bool,
+    /// When the reader's rights end: nothing is written from then on.
+    end: Option<Instant>,
+    has_ended: bool,
+    /// The first buffer has been written in part.
+    is_cut: bool,
 }
 
 /// Where a slow client has to go on.
@@ -75,6 +82,8 @@ pub struct Work {
     pub is_closed: bool,
     /// The client is too slow to be served.
     pub is_given_up: bool,
+    /// The reader's rights have ended, and what waited is gone.
+    pub has_ended: bool,
     /// Chunks were not taken, and there is room again.
     pub lag: Option<Lag>,
     /// Topics that ended, and why.
@@ -135,6 +144,7 @@ impl Queue {
             is_blocked: inner.is_blocked,
             is_closed: inner.is_closed,
             is_given_up: inner.is_given_up,
+            has_ended: inner.has_ended,
             lag: inner.lag.clone().filter(|_| has_room),
             notices: std::mem::take(&mut inner.notices),
         }
@@ -222,6 +232,14 @@ impl Queue {
     }
 
     fn flush(&self, inner: &mut Inner) {
+        if inner.end.is_some_and(|end| Instant::now() >= end) {
+            inner.end();
+            self.work.notify_one();
+        }
+        self.write(inner);
+    }
+
+    fn write(&self, inner: &mut Inner) {
         /// As many buffers as one call takes.
         const SLICES_MAX: usize = 64;
         while !inner.is_blocked && !inner.is_closed && !inner.pending.is_empty() {
@@ -256,7 +274,7 @@ impl Queue {
 
 impl Inner {
     fn add(&mut self, bytes: Bytes) {
-        if !self.is_closed && !bytes.is_empty() {
+        if !self.is_closed && !self.has_ended && !bytes.is_empty() {
             self.bytes += bytes.len();
             self.pending.push_back(bytes);
         }
@@ -292,9 +310,11 @@ impl Inner {
             if written < first.len() {
                 // The buffer is shared, so this moves a pointer and copies nothing.
                 drop(first.split_to(written));
+                self.is_cut |= written > 0;
                 return;
             }
             written -= first.len();
+            self.is_cut = false;
             self.pending.pop_front();
         }
     }
@@ -321,7 +341,7 @@ impl Subscriber for Queue {
         let size: usize =
             routes.iter().map(|place| chunk.routes[*place as usize].frames.bytes()).sum();
         // One chunk is taken whatever its size, alone.
-        if inner.bytes > 0 && inner.bytes + size > self.bytes_max {
+        if !inner.has_ended && inner.bytes > 0 && inner.bytes + size > self.bytes_max {
             inner.lag = Some(Lag { seq: chunk.seq, position: chunk.start.clone() });
             self.work.notify_one();
             return;

@@ -9,10 +9,11 @@ use tokio::task::AbortHandle;
 
 use super::{Context, Queue};
 use crate::{
-    auth::claims::Claims,
-    change::TableName,
+    auth::{claims::Claims, feeds::Found},
+    change::{Table, TableName},
     feed::{
         Columns, Events, Grant, Topic, TopicSpec,
+        filter::{CompiledFilter, Filter},
         hub::{ClientId, Member},
     },
     wire::{Code, Frames, Subscribe, reply},
@@ -26,6 +27,8 @@ pub struct Shared {
     pub queue: Arc<Queue>,
     /// The client's number in the hub.
     pub client: ClientId,
+    /// The declared feed that the connection is on, if any: then the client names no tables.
+    pub declared: Option<Found>,
     state: Mutex<State>,
 }
 
@@ -35,6 +38,8 @@ struct State {
     /// How many live subscriptions follow a topic.
     members: HashMap<u64, usize>,
     claims: Option<Arc<Claims>>,
+    /// The owner's filters on a declared feed, by subscription.
+    filters: HashMap<String, Filter>,
     next: u64,
 }
 
@@ -81,10 +86,11 @@ impl Shared {
         context: Arc<Context>,
         queue: Arc<Queue>,
         client: ClientId,
-        claims: Option<Arc<Claims>>,
+        (claims, declared): (Option<Arc<Claims>>, Option<Found>),
     ) -> Arc<Self> {
-        let state = Mutex::new(State { claims, ..State::default() });
-        Arc::new(Self { context, queue, client, state })
+        let filters = filters(declared.as_ref(), claims.as_deref()).unwrap_or_default();
+        let state = Mutex::new(State { claims, filters, ..State::default() });
+        Arc::new(Self { context, queue, client, declared, state })
     }
 
     /// Adds messages to the queue.
@@ -97,9 +103,25 @@ impl Shared {
         self.state().claims.clone()
     }
 
-    /// Takes other claims.
-    pub fn set_claims(&self, claims: Arc<Claims>) {
-        self.state().claims = Some(claims);
+    /// Takes other claims, and the owner's filters as they are for them. False where the declared
+    /// feed is not open to them.
+    pub fn set_claims(&self, claims: Arc<Claims>) -> bool {
+        let Some(filters) = filters(self.declared.as_ref(), Some(&claims)) else { return false };
+        let mut state = self.state();
+        state.claims = Some(claims);
+        state.filters = filters;
+        true
+    }
+
+    /// Adds messages of a subscription to the queue, unless it has ended: what a task is still
+    /// about to send must not come after the end was told.
+    pub fn push_to(&self, ticket: &Ticket, frames: &Frames) -> bool {
+        let mut state = self.state();
+        let is_there = state.current(ticket).is_some();
+        if is_there {
+            self.queue.push(frames);
+        }
+        is_there
     }
 
     /// Whether an id is in use.
@@ -129,28 +151,72 @@ impl Shared {
                 None => Refusal::new(Code::Unauthorized, UNAUTHORIZED),
             });
         };
+        let events = Events::new(request.events.as_deref());
+        if self.declared.is_some() {
+            let (filter, columns) = self.owners(request, &table)?;
+            return Ok(TopicSpec { table, events, filter, columns, grant });
+        }
         let columns = match &request.columns {
             Some(names) => Some(columns(&table, &grant, names)?),
             None => None,
         };
         let filter = match &request.filter {
-            Some(text) => Some(super::catch_up::filter(text, &table, &grant)?),
+            Some(text) => {
+                let limits = self.context.limits.filter;
+                Some(super::catch_up::filter(text, limits, &table, &grant)?)
+            }
             None => None,
         };
-        let events = Events::new(request.events.as_deref());
         Ok(TopicSpec { table, events, filter, columns, grant })
     }
 
-    /// Adds a subscription.
-    pub fn add(&self, request: Arc<Subscribe>, topic: Arc<Topic>) -> Ticket {
+    /// What the owner narrows a table of a declared feed to. The filter may use columns that the
+    /// reader does not see; columns that are not granted stay out by the grant.
+    fn owners(
+        &self,
+        request: &Subscribe,
+        table: &Table,
+    ) -> Result<(Option<CompiledFilter>, Option<Columns>), Refusal> {
+        // A feed that no longer fits its table shows nothing of it; readiness says why.
+        let unfit = || Refusal::new(Code::Forbidden, FORBIDDEN);
+        let filter = self.state().filters.get(&request.id).cloned();
+        let filter = match filter {
+            Some(filter) => Some(filter.compile(table, &|_| true).map_err(|_| unfit())?),
+            None => None,
+        };
+        let columns = match &request.columns {
+            Some(names) => {
+                let places = names.iter().map(|name| table.column(name).ok_or_else(unfit));
+                Some(Columns::new(places.collect::<Result<Vec<_>, _>>()?))
+            }
+            None => None,
+        };
+        Ok((filter, columns))
+    }
+
+    /// Adds a subscription; none where the reader's claims are others than those it was made by.
+    pub fn add(
+        &self,
+        request: Arc<Subscribe>,
+        topic: Arc<Topic>,
+        claims: Option<&Arc<Claims>>,
+    ) -> Option<Ticket> {
         let mut state = self.state();
+        let is_same = match (claims, &state.claims) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        if !is_same {
+            return None;
+        }
         state.next += 1;
         let number = state.next;
         let id = request.id.clone();
         let ticket = Ticket { number, request: Arc::clone(&request), topic: Arc::clone(&topic) };
         let subscription = Subscription { number, request, topic, is_live: false, task: None };
         state.subscriptions.insert(id, subscription);
-        ticket
+        Some(ticket)
     }
 
     /// Gives the subscription the task that catches it up.
@@ -285,11 +351,15 @@ impl State {
 const FORBIDDEN: &str = "no such table on this feed, or not one that you may read";
 const UNAUTHORIZED: &str = "no such table on this feed, or not one to be read without a token";
 
-fn columns(
-    table: &crate::change::Table,
-    grant: &Grant,
-    names: &[String],
-) -> Result<Columns, Refusal> {
+/// The owner's filters of a declared feed for these claims, by table as written; none where it does
+/// not open for them.
+fn filters(declared: Option<&Found>, claims: Option<&Claims>) -> Option<HashMap<String, Filter>> {
+    let Some(found) = declared else { return Some(HashMap::new()) };
+    let opened = found.open(claims).ok()?;
+    Some(opened.into_iter().filter_map(|it| Some((it.table, it.filter?))).collect())
+}
+
+fn columns(table: &Table, grant: &Grant, names: &[String]) -> Result<Columns, Refusal> {
     let granted = grant.columns();
     let place = |name: &String| {
         table.column(name).filter(|place| granted.has(*place)).ok_or_else(|| {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// No step takes longer.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A gateway that starts reads the last minutes of the log into its tail, so that clients that
 /// come back after its restart are served from memory.
@@ -90,7 +90,7 @@ impl PgLog {
         metrics::gauge!("pgfeed_pool_waiting").set(count(status.waiting));
     }
 
-    async fn pooled(&self) -> Result<Object, LogError> {
+    pub(super) async fn pooled(&self) -> Result<Object, LogError> {
         self.pool.get().await.map_err(|error| LogError {
             message: format!("no connection to the database: {}", tell(&error)),
             is_transient: true,
@@ -279,7 +279,7 @@ async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError>
     let Some((first, last)) = ids.bounds() else { return Ok(true) };
     let xmax = known.snapshot.xmax().to_string();
     let open: Vec<String> = known.snapshot.open().iter().map(u64::to_string).collect();
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&xmax, &open, &first, &last];
+    let parameters: [&(dyn ToSql + Sync); 4] = [&xmax, &open, &first, &last];
     let rows = within(STEP_LIMIT, doing, client.query_raw(ROWS, parameters)).await?;
     let mut rows = std::pin::pin!(rows);
     let (mut count, mut sum) = (0_u64, 0_u64);

@@ -102,7 +102,8 @@ async fn a_cursor_is_valid_on_another_gateway() {
 #[tokio::test]
 async fn a_gateway_that_is_behind_does_not_lead_a_cursor_back() {
     let database = Database::fresh().await;
-    let ahead = Gateway::serving(&database).await;
+    let ahead = Settings::for_database(&database).with("SERVER__HEARTBEAT_MS", "100").start().await;
+    ahead.ready().await;
     let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
     let behind = Settings::for_url(&database.url_through(proxy.address().port())).start().await;
     behind.ready().await;
@@ -114,6 +115,10 @@ async fn a_gateway_that_is_behind_does_not_lead_a_cursor_back() {
         insert(&database, id).await;
     }
     client.until_applied("notes", 5).await;
+    // Meanwhile a tick is made, so that the cursor names no ids any more.
+    for _ in 0..20 {
+        client.expect("heartbeat").await;
+    }
     client.resume(&behind.socket("changes/")).await.expect("the other gateway accepts");
     proxy.restore();
     insert(&database, 6).await;

@@ -152,20 +152,26 @@ impl Kind {
         }
     }
 
-    /// Reads what a placeholder stands for. `None` where its type is not the column's: a text
-    /// claim is no number and no boolean, and the other way round.
+    /// Reads what a placeholder stands for. `None` where it does not fit the column: a numeric
+    /// claim is no text and no boolean. A text claim is read as a literal that the owner wrote, for
+    /// `sub` is text whatever the key; but of a number or boolean only in its one plain spelling,
+    /// so that two texts that an issuer tells apart are never one value here.
     pub(super) fn bound(self, column: &Column, scalar: &Scalar) -> Option<Value> {
         let is_number = matches!(self, Self::Int(..) | Self::Decimal | Self::Float4 | Self::Float8);
         let (fits, text): (bool, Cow<'_, str>) = match scalar {
-            Scalar::Word(text) => (true, text.into()),
+            Scalar::Word(text) | Scalar::Text(text) => (true, text.into()),
             Scalar::Number(text) => (is_number, text.into()),
-            Scalar::Text(text) => (!is_number && self != Self::Bool, text.into()),
             Scalar::Bool(truth) => (self == Self::Bool, truth.to_string().into()),
         };
         if !fits || text.contains('\0') {
             return None;
         }
-        self.literal(column, &text).ok()
+        let value = self.literal(column, &text).ok()?;
+        let is_plain = match scalar {
+            Scalar::Text(_) if is_number || self == Self::Bool => value.is_plainly(&text),
+            _ => true,
+        };
+        is_plain.then_some(value)
     }
 }
 

@@ -5,8 +5,21 @@ use super::scan::{Cursor, Decoded};
 use super::syntax::{Comparison, Field, Operand, Operator, Placeholder, Term, Tree, Written};
 use super::token::{Inside, field, truth, value};
 
-const BYTES_MAX: usize = 4096;
-const DEPTH_MAX: usize = 10;
+/// What a filter may be. Terms are bounded by a number of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Its length in bytes.
+    pub bytes_max: usize,
+    /// How deep its groups nest.
+    pub depth_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes_max: 4096, depth_max: 10 }
+    }
+}
+
 const TERMS_MAX: usize = 100;
 const OPERATORS: &str = "eq, neq, gt, gte, lt, lte, in, like, ilike, is, isdistinct";
 
@@ -19,12 +32,17 @@ pub(super) enum Placeholders<'n> {
     Owner(&'n [&'n str]),
 }
 
-pub(super) fn parse(text: &str, placeholders: Placeholders<'_>) -> Result<Tree, FilterError> {
-    if text.len() > BYTES_MAX {
-        let message = format!("a filter has {BYTES_MAX} bytes at most, this one {}", text.len());
-        return Err(FilterError::new(message, BYTES_MAX));
+pub(super) fn parse(
+    text: &str,
+    placeholders: Placeholders<'_>,
+    limits: Limits,
+) -> Result<Tree, FilterError> {
+    let Limits { bytes_max, depth_max } = limits;
+    if text.len() > bytes_max {
+        let message = format!("a filter has {bytes_max} bytes at most, this one {}", text.len());
+        return Err(FilterError::new(message, bytes_max));
     }
-    let mut parser = Parser { placeholders, terms: 0 };
+    let mut parser = Parser { placeholders, depth_max, terms: 0 };
     let (mut trees, mut start) = (Vec::new(), 0);
     for part in text.split('&') {
         trees.push(parser.part(part, start)?);
@@ -35,6 +53,7 @@ pub(super) fn parse(text: &str, placeholders: Placeholders<'_>) -> Result<Tree, 
 
 struct Parser<'n> {
     placeholders: Placeholders<'n>,
+    depth_max: usize,
     terms: usize,
 }
 
@@ -64,8 +83,8 @@ impl Parser<'_> {
 
     /// Reads `(…, …)`.
     fn group(&mut self, at: &mut Cursor<'_>, depth: usize) -> Result<Vec<Tree>, FilterError> {
-        if depth > DEPTH_MAX {
-            return Err(at.error(format!("groups nest {DEPTH_MAX} deep at most")));
+        if depth > self.depth_max {
+            return Err(at.error(format!("groups nest {} deep at most", self.depth_max)));
         }
         at.skip_spaces();
         if !at.eat("(") {

@@ -104,12 +104,12 @@ impl fmt::Display for Placeholder {
     }
 }
 
-/// One value for a placeholder, with the type it came with: nothing turns `1` into `"1"`.
+/// One value for a placeholder, with the type it came with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scalar {
-    /// A JSON string. Never equals a number or a boolean.
+    /// A JSON string, read as a literal of the column's type. `sub` is one whatever the key.
     Text(String),
-    /// A JSON number, as its digits. Equals numbers only.
+    /// A JSON number, as its digits. Equals numbers only: never text that looks like it.
     Number(String),
     /// A JSON boolean. Equals booleans only.
     Bool(bool),

@@ -236,15 +236,41 @@ fn a_claim_is_never_turned_into_another_type() {
     assert!(lets("done=eq.{claims.x}", Binding::One(Scalar::Bool(true)), row));
     assert!(lets("id=eq.{claims.x}", Binding::One(Scalar::Word("7".to_owned())), row));
     for (filter, value) in [
-        ("id=neq.{claims.x}", text("8")),
+        ("id=neq.{claims.x}", text("08")),
         ("title=neq.{claims.x}", number("8")),
-        ("done=neq.{claims.x}", text("false")),
+        ("done=neq.{claims.x}", text("f")),
         ("data->>k=isdistinct.{claims.x}", number("8")),
         ("owner=neq.{claims.x}", text("no uuid")),
         ("id=neq.{claims.x}", number("1.5")),
     ] {
         assert!(!lets(filter, value, row), "{filter}");
     }
+}
+
+/// `sub` is text whatever the key is, so text is read by the column's type, but in one spelling.
+#[test]
+fn a_text_claim_fits_a_number_in_its_plain_spelling_alone() {
+    let row = r#"{"id":7,"price":7.00,"done":true}"#;
+    assert!(lets("id=eq.{claims.x}", text("7"), row));
+    assert!(lets("id=in.({claims.x})", Binding::Many(vec![Scalar::Text("7".to_owned())]), row));
+    assert!(lets("price=eq.{claims.x}", text("7"), row));
+    assert!(lets("done=eq.{claims.x}", text("true"), row));
+    assert!(lets("price=gt.{claims.x}", text("6.5"), row));
+    let others = ["07", " 7", "7 ", "+7", "7.0", "7e0", "", "0x7", "\u{667}", "7_0", "-07"];
+    for other in others {
+        for column in ["id", "price"] {
+            // Under a negation too: what does not fit lets nothing through.
+            for operator in ["eq", "neq", "not.eq", "isdistinct"] {
+                let filter = format!("{column}={operator}.{{claims.x}}");
+                assert!(!lets(&filter, text(other), row), "{filter} {other:?}");
+            }
+        }
+    }
+    for other in ["t", "TRUE", "1", "yes", " true"] {
+        assert!(!lets("done=eq.{claims.x}", text(other), row), "{other}");
+    }
+    let digits = |digits: &str| Binding::One(Scalar::Number(digits.to_owned()));
+    assert!(!lets("title=eq.{claims.x}", digits("7"), r#"{"title":"7"}"#));
 }
 
 #[test]

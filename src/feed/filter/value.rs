@@ -81,6 +81,20 @@ impl Value {
         }
     }
 
+    /// Whether `text` is the one plain spelling of a number or boolean: `7`, not `07`, `+7`, `7.0`
+    /// or `7e0`; `0.5`, not `.5` or `0.50`.
+    pub(super) fn is_plainly(&self, text: &str) -> bool {
+        match self {
+            Self::Float4(own) => own.is_finite() && own.to_string() == text,
+            Self::Float8(own) => own.is_finite() && own.to_string() == text,
+            Self::Decimal(_) => {
+                text.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'-' | b'.'))
+                    && self.sql() == text
+            }
+            _ => self.sql() == text,
+        }
+    }
+
     /// The text by which an index finds the value: equal exactly where the values are.
     pub(super) fn canonical(&self) -> Option<String> {
         match self {

@@ -1,0 +1,50 @@
+import type { EndReason, ErrorCode } from './wire.js'
+
+/** When to come back after a connection ended. */
+export type Comeback = 'backoff' | 'later' | 'token' | 'never'
+
+interface Close {
+  readonly comeback: Comeback
+  readonly meaning: string
+}
+
+const CLOSES: Readonly<Record<number, Close>> = {
+  1001: { comeback: 'backoff', meaning: 'the gateway restarts' },
+  1009: { comeback: 'never', meaning: 'message too large' },
+  4400: { comeback: 'never', meaning: 'bad messages' },
+  4401: { comeback: 'token', meaning: 'token refused' },
+  4403: { comeback: 'never', meaning: 'feed not allowed' },
+  4408: { comeback: 'backoff', meaning: 'read too slowly' },
+  4429: { comeback: 'later', meaning: 'a limit was reached' },
+}
+
+/** A limit is not lifted by asking again at once. */
+export const LATER_MS = 5_000
+
+export function closeOf(code: number, reason: string): Close {
+  const known = CLOSES[code]
+  return known ?? { comeback: 'backoff', meaning: reason || 'connection lost' }
+}
+
+/** What to do with a subscription that got an error. */
+export type Remedy = 'never' | 'token' | 'later' | 'afresh'
+
+const REMEDIES: Partial<Record<ErrorCode | EndReason, Remedy>> = {
+  bad_cursor: 'afresh',
+  // The grant changed with the token: asked again, what the new one covers is sent.
+  access_revoked: 'afresh',
+  unauthorized: 'token',
+  forbidden: 'token',
+  unavailable: 'later',
+  duplicate_id: 'later',
+  too_many_connections: 'later',
+  too_many_subscriptions: 'later',
+  too_many_messages: 'later',
+  // A migration may drop a table and make it again.
+  table_unwatched: 'later',
+}
+
+/** Asked again as it is, a bad request stays bad; so does what this version does not know. */
+export function remedyFor(code: ErrorCode | EndReason): Remedy {
+  return REMEDIES[code] ?? 'never'
+}

@@ -1,0 +1,37 @@
+import { isLongInteger } from './json.js'
+import type { Row } from './wire.js'
+
+export type Comparator = (a: Row, b: Row) => number
+
+const COLLATOR: Intl.Collator = new Intl.Collator()
+
+/** Compares by columns, each ascending, or descending with a `-` before its name. */
+export function comparator(columns: readonly string[]): Comparator {
+  const parts = columns.map((column) =>
+    column.startsWith('-') ? { name: column.slice(1), sign: -1 } : { name: column, sign: 1 },
+  )
+  return (a, b) => {
+    for (const { name, sign } of parts) {
+      const order = compareValues(a[name], b[name])
+      if (order !== 0) return sign * order
+    }
+    return 0
+  }
+}
+
+/** NULL after every value, as in PostgreSQL; text by the reader's locale. */
+export function compareValues(a: unknown, b: unknown): number {
+  const missing = Number(a === null || a === undefined) - Number(b === null || b === undefined)
+  if (missing !== 0) return missing
+  const [left, right] = [comparable(a), comparable(b)]
+  if (typeof left === 'string' && typeof right === 'string') return COLLATOR.compare(left, right)
+  return left < right ? -1 : left > right ? 1 : 0
+}
+
+/** A bigint column gives numbers, and strings of digits where a number would round. */
+function comparable(value: unknown): string | number | bigint | boolean {
+  if (typeof value === 'string') return isLongInteger(value) ? BigInt(value) : value
+  return typeof value === 'number' || typeof value === 'boolean'
+    ? value
+    : JSON.stringify(value ?? null)
+}

@@ -1,0 +1,33 @@
+import { endingOf, openLanes } from './lanes.js'
+import type { Ending, LaneRequest } from './lanes.js'
+import type { Lane } from './lane.js'
+import type { Link, LinkHandlers, LinkOptions } from './link.js'
+import type { ServerMessage } from './wire.js'
+
+interface PollAnswer {
+  readonly messages: readonly ServerMessage[]
+  readonly cursor: string
+}
+
+const WAIT_S = 20
+
+/** Long poll: works wherever a page can be fetched. */
+export function openPoll(options: LinkOptions, handlers: LinkHandlers): Link {
+  return openLanes(options, handlers, runPolls, false)
+}
+
+async function runPolls(lane: Lane, { options, send }: LaneRequest): Promise<Ending> {
+  for (;;) {
+    const url = lane.url(options.url, 'poll/changes/')
+    url.searchParams.set('wait', String(WAIT_S))
+    const response = await send(url)
+    if (!response.ok) return endingOf(response)
+    const answer = options.parse(await response.text()) as PollAnswer
+    // Nothing says hello here. The next answer is due within the wait.
+    lane.relay({ type: 'hello', protocol: 1, server: '', heartbeat_ms: WAIT_S * 1000 })
+    for (const message of answer.messages) lane.relay(message)
+    const last = answer.messages.at(-1)
+    lane.commit(answer.cursor, last?.type === 'cursor' && last.partial === true)
+    lane.relay({ type: 'heartbeat', at: '', lag_ms: 0 })
+  }
+}

@@ -1,0 +1,6 @@
+export { PgfeedProvider, usePgfeed } from './provider.js'
+export type { PgfeedProviderProps } from './provider.js'
+export { useConnection } from './use-connection.js'
+export { useTable } from './use-table.js'
+export type { UseTableOptions } from './use-table.js'
+export { useTableChanges } from './use-table-changes.js'

@@ -1,0 +1,49 @@
+import { useEffect, useRef, useState } from 'react'
+import type { EventOptions } from '../client.js'
+import type { OnEvent } from '../events.js'
+import type { TableError } from '../subscription.js'
+import type { AnyName, RowOf, TableName } from '../tables.js'
+import type { Row } from '../wire.js'
+import { usePgfeed } from './provider.js'
+
+/**
+ * Calls back for each change of the tables, and for each `resync`, after which what was built
+ * from changes is to be read anew. A callback made anew at each render does not resubscribe.
+ * Returns why a table cannot be followed, if so.
+ */
+export function useTableChanges<N extends TableName>(
+  tables: readonly N[],
+  onChange: OnEvent<RowOf<N>>,
+  options?: EventOptions,
+): TableError | null
+export function useTableChanges<R extends object = never>(
+  tables: readonly AnyName<R>[],
+  onChange: OnEvent<R>,
+  options?: EventOptions,
+): TableError | null
+export function useTableChanges(
+  tables: readonly string[],
+  onChange: OnEvent,
+  options: EventOptions = {},
+): TableError | null {
+  const client = usePgfeed()
+  const [error, setError] = useState<TableError | null>(null)
+  const latest = useRef(onChange)
+  useEffect(() => {
+    latest.current = onChange
+  })
+  const key = JSON.stringify([tables, options])
+  useEffect(() => {
+    const [names, wish] = JSON.parse(key) as [string[], EventOptions]
+    const call: OnEvent = (...event) => {
+      setError(null)
+      latest.current(...event)
+    }
+    const leaves = names.map((name) => client.table<Row>(name, wish).subscribe(call, setError))
+    return () => {
+      setError(null)
+      for (const leave of leaves) leave()
+    }
+  }, [client, key])
+  return error
+}

@@ -1,0 +1,79 @@
+import { refreshInMs, subjectOf } from './token.js'
+
+export type GetToken = () => string | null | Promise<string | null>
+
+export interface TokenHandlers {
+  /** A newer token of the same person. */
+  readonly onRenewed: (token: string) => void
+  /** Another person's token, or none any more. */
+  readonly onOther: () => void
+}
+
+const UNUSED = Symbol('no token was used yet')
+
+/** Fetches tokens: before a connection is made, and again before one ends. */
+export class TokenKeeper {
+  readonly #get: GetToken | null
+  readonly #handlers: TokenHandlers
+  #token: string | null
+  #subject: unknown = UNUSED
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(source: GetToken | string | null, handlers: TokenHandlers) {
+    this.#get = typeof source === 'function' ? source : null
+    this.#token = typeof source === 'function' ? null : source
+    this.#handlers = handlers
+  }
+
+  get token(): string | null {
+    return this.#token
+  }
+
+  /** Whether a refused token can be replaced without anyone's doing. */
+  get canRenew(): boolean {
+    return this.#get !== null
+  }
+
+  /** The token for a new connection. */
+  async take(): Promise<{ readonly token: string | null; readonly isOther: boolean }> {
+    const token = this.#get ? await this.#get() : this.#token
+    const isOther = this.#hold(token)
+    return { token, isOther }
+  }
+
+  /** Takes a token from the page. */
+  put(token: string | null): void {
+    const before = this.#token
+    if (this.#hold(token)) this.#handlers.onOther()
+    else if (token !== null && token !== before) this.#handlers.onRenewed(token)
+  }
+
+  rest(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** Keeps it, plans its renewal, and says whether it is another person's. */
+  #hold(token: string | null): boolean {
+    const subject = subjectOf(token)
+    const isOther = this.#subject !== UNUSED && this.#subject !== subject
+    this.#subject = subject
+    this.#token = token
+    this.#plan()
+    return isOther
+  }
+
+  #plan(): void {
+    this.rest()
+    const waitMs = refreshInMs(this.#token, Date.now())
+    if (waitMs !== null && this.#get) this.#timer = setTimeout(() => void this.#renew(), waitMs)
+  }
+
+  async #renew(): Promise<void> {
+    const before = this.#token
+    const token = await Promise.resolve(this.#get?.()).catch(() => null)
+    // Overtaken by the page, or nothing new: when the old one ends, the gateway says so.
+    if (this.#token !== before) return
+    if (token) this.put(token)
+    else this.#plan()
+  }
+}

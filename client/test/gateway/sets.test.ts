@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { Scene, watch } from '../support/scene.js'
+import type { Course } from '../support/scene.js'
+import { until } from '../support/until.js'
+
+let scene: Scene
+afterEach(() => scene.strike())
+
+describe.each(['websocket', 'sse', 'poll'] as const)('over %s a set', (transport) => {
+  test('is the snapshot, and then what becomes of it', async () => {
+    scene = await Scene.set()
+    await scene.sql("insert into courses (title) values ('Rust'), ('SQL')")
+    const courses = watch(scene.client({ transport }).live<Course>('courses'))
+    await courses.shows('title', ['Rust', 'SQL'])
+    await scene.sql("insert into courses (title) values ('Go')")
+    await courses.shows('title', ['Rust', 'SQL', 'Go'])
+    await scene.sql("update courses set title = 'C' where title = 'Rust'")
+    await courses.shows('title', ['C', 'SQL', 'Go'])
+    await scene.sql("delete from courses where title = 'SQL'")
+    await courses.shows('title', ['C', 'Go'])
+    await scene.sql('truncate courses')
+    await courses.shows('title', [])
+  })
+
+  test('with a filter takes in and lets go what an UPDATE moves over its edge', async () => {
+    scene = await Scene.set()
+    await scene.sql("insert into courses (title, status) values ('Rust', 'DRAFT')")
+    const client = scene.client({ transport })
+    const wish = { filter: 'status=eq.PUBLISHED', columns: ['id', 'title'] }
+    const courses = watch(client.live<Course>('courses', wish))
+    await courses.shows('title', [])
+    await scene.sql("update courses set status = 'PUBLISHED'")
+    await courses.shows('title', ['Rust'])
+    expect(courses.set.get().rows).toEqual([{ id: 1, title: 'Rust' }])
+    await scene.sql("update courses set status = 'DRAFT'")
+    await courses.shows('title', [])
+  })
+})
+
+test('a set orders by what it was told, ties by key', async () => {
+  scene = await Scene.set()
+  await scene.sql(
+    "insert into courses (title, seats) values ('a', 1), ('b', 9), ('c', 9), ('d', null)",
+  )
+  const courses = watch(scene.client().live<Course>('courses', { orderBy: ['-seats'] }))
+  await courses.shows('title', ['d', 'b', 'c', 'a'])
+  await scene.sql("update courses set seats = 10 where title = 'a'")
+  await courses.shows('title', ['d', 'a', 'b', 'c'])
+})
+
+test('a transaction is seen whole or not at all', async () => {
+  scene = await Scene.set()
+  const courses = watch(scene.client().live<Course>('courses'))
+  await courses.shows('title', [])
+  await scene.sql("insert into courses (title) select 'x' from generate_series(1, 25000)")
+  await until('all rows', () => courses.set.get().rows.length === 25_000)
+  expect(new Set(courses.seen.map(({ rows }) => rows.length))).toEqual(new Set([0, 25_000]))
+})
+
+test('two sets that one transaction changes are told of it in one frame', async () => {
+  scene = await Scene.set({
+    tables: ['create table a (id int primary key)', 'create table b (id int primary key)'],
+    watched: ['a', 'b'],
+  })
+  const client = scene.client()
+  const a = watch(client.live<{ id: number }>('a'))
+  const b = watch(client.live<{ id: number }>('b'))
+  await a.shows('id', [])
+  await b.shows('id', [])
+  const differences: number[] = []
+  a.set.subscribe(() => {
+    queueMicrotask(() => differences.push(a.set.get().rows.length - b.set.get().rows.length))
+  })
+  for (let id = 1; id <= 20; id += 1) {
+    await scene.transaction(
+      `insert into a values (${String(id)})`,
+      `insert into b values (${String(id)})`,
+    )
+  }
+  await until('all rows', () => a.set.get().rows.length === 20)
+  expect(new Set(differences)).toEqual(new Set([0]))
+})
+
+test('a set of a table without primary key says that it cannot be', async () => {
+  scene = await Scene.set({ tables: ['create table t (v int)'], watched: ['t'] })
+  const set = watch(scene.client().live('t'))
+  await until('the refusal', () => set.set.get().error?.code === 'no_key')
+  expect(set.set.get()).toMatchObject({ rows: [], status: 'error' })
+})
+
+test('bigint keys beyond 2^53 stay apart', async () => {
+  scene = await Scene.set({ tables: ['create table t (id bigint primary key)'], watched: ['t'] })
+  await scene.sql('insert into t values (9223372036854775806), (1)')
+  const set = watch(scene.client().live<{ id: unknown }>('t'))
+  await set.shows('id', [1, '9223372036854775806'])
+  await scene.sql('insert into t values (9223372036854775807)')
+  await set.shows('id', [1, '9223372036854775806', '9223372036854775807'])
+})

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { NEXT_STATE } from '../../src/state.js'
+import type { ConnectionEvent, ConnectionState } from '../../src/state.js'
+
+const STATES = Object.keys(NEXT_STATE) as ConnectionState[]
+const EVENTS = Object.keys(NEXT_STATE.live) as ConnectionEvent[]
+
+function after(start: ConnectionState, ...events: ConnectionEvent[]): ConnectionState {
+  return events.reduce((state, event) => NEXT_STATE[state][event], start)
+}
+
+test('only proof of freshness makes a page live', () => {
+  for (const state of STATES) {
+    for (const event of EVENTS) {
+      if (NEXT_STATE[state][event] === 'live' && state !== 'live') expect(event).toBe('fresh')
+    }
+  }
+})
+
+test('closed is the end', () => {
+  for (const event of EVENTS) expect(NEXT_STATE.closed[event]).toBe('closed')
+  for (const state of STATES) expect(NEXT_STATE[state].close).toBe('closed')
+})
+
+test('from every state that is not closed a page can become live again', () => {
+  for (const state of STATES) {
+    if (state !== 'closed') expect(after(state, 'lost', 'failed', 'failed', 'fresh')).toBe('live')
+  }
+})
+
+test('an indicator does not flicker while attempts fail', () => {
+  expect(after('live', 'lost')).toBe('connecting')
+  expect(after('live', 'lost', 'failed')).toBe('offline')
+  expect(after('live', 'lost', 'failed', 'failed', 'lost')).toBe('offline')
+})

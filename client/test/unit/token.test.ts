@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { refreshInMs, subjectOf } from '../../src/token.js'
+import { TokenKeeper } from '../../src/token-keeper.js'
+
+function jwt(claims: object): string {
+  const body = Buffer.from(JSON.stringify(claims)).toString('base64url')
+  return `e30.${body}.signature`
+}
+
+test('a token is renewed before it ends: a fifth of its time, at most half a minute', () => {
+  expect(refreshInMs(jwt({ exp: 100 }), 0)).toBe(80_000)
+  expect(refreshInMs(jwt({ exp: 3600 }), 0)).toBe(3_570_000)
+  expect(refreshInMs(jwt({ exp: 1 }), 5_000_000)).toBe(1000)
+})
+
+test('what is no token, or tells no end, plans nothing', () => {
+  for (const token of [null, '', 'x', 'a.b.c', jwt({}), jwt({ exp: 'soon' })]) {
+    expect(refreshInMs(token, 0)).toBeNull()
+  }
+  expect(subjectOf(jwt({ sub: 'ø-1' }))).toBe(subjectOf(jwt({ sub: 'ø-1' })))
+})
+
+describe('a keeper', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: 0 })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  test('fetches the next token before the one in use ends', async () => {
+    const tokens = [jwt({ sub: 'a', exp: 100 }), jwt({ sub: 'a', exp: 200 })]
+    const renewed: string[] = []
+    const keeper = new TokenKeeper(() => tokens.shift() ?? null, {
+      onRenewed: (token) => renewed.push(token),
+      onOther: () => expect.unreachable(),
+    })
+    await keeper.take()
+    await vi.advanceTimersByTimeAsync(79_999)
+    expect(renewed).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(renewed).toEqual([jwt({ sub: 'a', exp: 200 })])
+    keeper.rest()
+  })
+
+  test('says when the token is another person’s', async () => {
+    let others = 0
+    const keeper = new TokenKeeper(jwt({ sub: 'a' }), {
+      onRenewed: () => undefined,
+      onOther: () => (others += 1),
+    })
+    await keeper.take()
+    keeper.put(jwt({ sub: 'a', exp: 9 }))
+    expect(others).toBe(0)
+    keeper.put(jwt({ sub: 'b' }))
+    keeper.put(null)
+    expect(others).toBe(2)
+  })
+})

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { Locator, Page } from 'playwright-core'
+import { Academy, seenAt } from './support.js'
+import type { Window } from './support.js'
+
+let academy: Academy
+let admin: Window
+let ada: Window
+let linus: Window
+
+beforeAll(async () => {
+  academy = await Academy.open()
+  admin = await academy.window('edsger')
+  ada = await academy.window('ada')
+  linus = await academy.window('linus')
+})
+afterAll(async () => {
+  await academy.close()
+})
+beforeEach(async () => {
+  for (const { page } of [admin, ada, linus]) await page.locator('.light.live').waitFor()
+})
+
+function toast(page: Page, text: string): Locator {
+  return page.locator('.toast', { hasText: text })
+}
+
+function card(page: Page, title: string): Locator {
+  return page.getByRole('article').filter({ hasText: title })
+}
+
+function line(title: string): Locator {
+  return admin.page.getByRole('group', { name: title, exact: true })
+}
+
+async function add(title: string, isPublished = true): Promise<void> {
+  const form = admin.page.getByRole('form', { name: 'New course' })
+  await form.getByLabel('Title').fill(title)
+  await form.getByLabel('publish at once').setChecked(isPublished)
+  await form.getByRole('button', { name: 'Add' }).click()
+}
+
+test('a course that is added, edited and removed is so on every page, with a toast', async () => {
+  await add('Compilers')
+  for (const { page } of [ada, linus]) {
+    await toast(page, 'New course available: Compilers').waitFor()
+    await card(page, 'Compilers').waitFor()
+    await page.locator('header .menu').first().getByText('Compilers').waitFor({ state: 'attached' })
+  }
+  await line('Compilers').getByRole('button', { name: 'Edit' }).click()
+  await admin.page.getByLabel('New title').fill('Compilers and interpreters')
+  await admin.page.getByRole('button', { name: 'Save' }).click()
+  await toast(ada.page, 'Course updated: Compilers and interpreters').waitFor()
+  await card(ada.page, 'Compilers and interpreters').waitFor()
+  await line('Compilers and interpreters').getByRole('button', { name: 'Delete' }).click()
+  await toast(ada.page, 'Course removed: Compilers and interpreters').waitFor()
+  await card(ada.page, 'Compilers').waitFor({ state: 'detached' })
+})
+
+test('a draft is seen by nobody until it is published, nor after it is taken back', async () => {
+  await add('Secret plans', false)
+  await line('Secret plans').waitFor()
+  await academy.sql("update courses set summary = 'still secret' where title = 'Secret plans'")
+  await line('Secret plans').getByRole('button', { name: 'Publish' }).click()
+  await card(ada.page, 'Secret plans').waitFor()
+  expect(await toast(ada.page, 'updated: Secret plans').count()).toBe(0)
+  await line('Secret plans').getByRole('button', { name: 'Unpublish' }).click()
+  await toast(ada.page, 'Course removed: Secret plans').waitFor()
+  await card(ada.page, 'Secret plans').waitFor({ state: 'detached' })
+})
+
+test('a change is on the screen within a tenth of a second of its commit', async () => {
+  const delays: number[] = []
+  for (let n = 0; n < 10; n += 1) {
+    const title = `Punctual ${String(n)}.`
+    const seen = await seenAt(ada.page, title)
+    const committedAt = await academy.sql(
+      `insert into courses (title, status) values ('${title}', 'PUBLISHED')`,
+    )
+    delays.push((await seen()) - committedAt)
+  }
+  delays.sort((a, b) => a - b)
+  console.log(`commit to screen, ms: ${delays.join(' ')}`)
+  expect(delays[5]).toBeLessThan(100)
+  await academy.sql("delete from courses where title like 'Punctual %'")
+})
+
+test('progress, notifications and ranking move on every page that shows them', async () => {
+  const course = card(ada.page, 'Rust from the ground up')
+  await course.getByRole('button', { name: 'Enrol' }).click()
+  await course.getByText('Enrolled').waitFor()
+  const bell = ada.page.locator('header .menu').nth(1)
+  await bell.getByText('2', { exact: true }).waitFor()
+  const learn = ada.page.getByRole('button', { name: 'Learn' })
+  for (let percent = 10; percent <= 100; percent += 10) {
+    await learn.click()
+    await ada.page.locator(`[role=progressbar][aria-valuenow="${String(percent)}"]`).waitFor()
+  }
+  await bell.getByText('3', { exact: true }).waitFor()
+  await bell.locator('summary').click()
+  await bell.getByText('Certificate issued').waitFor()
+  await bell.getByRole('button', { name: 'Mark all as read' }).click()
+  await bell.locator('.badge').waitFor({ state: 'detached' })
+  await linus.page.locator('.leaderboard li').first().getByText('Ada').waitFor()
+  await linus.page.locator('.leaderboard li').first().getByText('100').waitFor()
+  await admin.page.getByRole('listitem', { name: 'Rust from the ground up: 1' }).waitFor()
+  expect(await linus.page.locator('header .menu').nth(1).locator('.badge').count()).toBe(0)
+})
+
+test('what changed while the gateway was dead is there when it is back, with no reload', async () => {
+  await ada.page.evaluate(() => {
+    document.title = 'never reloaded'
+  })
+  await academy.gateway.end('SIGKILL')
+  await ada.page.locator('.light:not(.live)').waitFor()
+  await academy.sql("insert into courses (title, status) values ('Meanwhile', 'PUBLISHED')")
+  await academy.gateway.begin()
+  await card(ada.page, 'Meanwhile').waitFor()
+  await ada.page.locator('.light.live').waitFor()
+  expect(await ada.page.title()).toBe('never reloaded')
+})
+
+test('a restarted database is waited for', async () => {
+  await academy.cluster.crash()
+  await academy.cluster.restart()
+  await academy.sql("insert into courses (title, status) values ('After the crash', 'PUBLISHED')")
+  for (const { page } of [ada, linus]) await card(page, 'After the crash').waitFor()
+})
+
+test('ten thousand changes neither stop the page nor stay in its memory', async () => {
+  const { page } = ada
+  const session = await page.context().newCDPSession(page)
+  const heap = async (): Promise<number> => {
+    await session.send('HeapProfiler.collectGarbage')
+    return (await session.send('Runtime.getHeapUsage')).usedSize
+  }
+  const storm = async (): Promise<number> => {
+    await page.evaluate(() => {
+      const frames = window as unknown as { longestMs: number }
+      frames.longestMs = 0
+      let before = performance.now()
+      const tick = (now: number): void => {
+        frames.longestMs = Math.max(frames.longestMs, now - before)
+        before = now
+        requestAnimationFrame(tick)
+      }
+      requestAnimationFrame(tick)
+    })
+    for (let n = 0; n < 100; n += 1) {
+      await academy.sql(
+        `update courses set summary = 'edition ${String(n)}.' || g.n
+         from generate_series(1, 1) as g (n) where status = 'PUBLISHED'`,
+      )
+      await academy.sql(
+        `insert into scores (person_id, name, points) select 'ada', 'Ada', 0
+         on conflict (person_id) do update set points = scores.points + 1`,
+      )
+    }
+    await academy.sql(
+      `do $do$ begin for n in 1..9500 loop
+         update scores set points = n where person_id = 'linus'; end loop; end $do$`,
+    )
+    await page.locator('.leaderboard li', { hasText: 'Linus' }).getByText('9500').waitFor()
+    return page.evaluate(() => (window as unknown as { longestMs: number }).longestMs)
+  }
+  await storm()
+  const before = await heap()
+  const longestMs = await storm()
+  const grownBytes = (await heap()) - before
+  console.log(`longest frame ${longestMs.toFixed(0)} ms, heap grown by ${String(grownBytes)} bytes`)
+  expect(longestMs).toBeLessThan(250)
+  expect(grownBytes).toBeLessThan(1_500_000)
+})
+
+test('no page made a mistake on the way', () => {
+  expect([...admin.mistakes, ...ada.mistakes, ...linus.mistakes]).toEqual([])
+})

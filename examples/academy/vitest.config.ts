@@ -1,0 +1,6 @@
+import { defineConfig } from 'vitest/config'
+
+// Its own: the pages' Vite configuration would start an API here.
+export default defineConfig({
+  test: { include: ['test/**/*.test.ts'], testTimeout: 90_000, hookTimeout: 90_000 },
+})
