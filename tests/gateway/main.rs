@@ -9,6 +9,7 @@ mod metrics;
 mod notify;
 mod operate;
 mod outage;
+mod proxied;
 mod resume;
 mod retention;
 mod schema;
