@@ -286,8 +286,10 @@ impl CatchUp<'_> {
             return Err(over(Resync::TableChanged));
         }
         let to = Addressee::Subscription(&self.ticket.request.id);
-        messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
-            .map_err(|_| over(Resync::CaptureGap))
+        let messages = messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
+            .map_err(|_| over(Resync::CaptureGap))?;
+        metrics::counter!("pgfeed_deliveries_total").increment(messages.len() as u64);
+        Ok(messages)
     }
 
     fn cursor(&self, text: &str, is_partial: bool) -> Message {

@@ -78,6 +78,7 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         let topics: Vec<_> = topics.into_iter().map(|topic| (topic, Addressee::Topic)).collect();
         // What cannot be judged ends its topic by a notice, which the queue has by now.
         let mut messages = messages_of(piece, &topics).unwrap_or_default();
+        let changes = messages.len() as u64;
         if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
             let text = progress.position().cursor().to_text();
             let json = reply::cursor(None, &text, cut.is_partial).into();
@@ -86,6 +87,7 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         }
         // Where a topic ended meanwhile, as by fewer rights, nothing of it may follow.
         if shared.queue.push_of(&ids, &Frames::new(messages)) {
+            metrics::counter!("pgfeed_deliveries_total").increment(changes);
             return;
         }
     }
