@@ -102,7 +102,10 @@ impl Listener {
             Err(error) => return error.to_string(),
         };
         let (payloads_tx, mut payloads_rx) = mpsc::channel(1_024);
-        let driver = tasks::spawn("listener connection", drive(connection, payloads_tx));
+        let driver = tasks::spawn(
+            "listener connection",
+            drive(connection, Arc::clone(&self.wake), payloads_tx),
+        );
         // First LISTEN, then read: what is committed between is heard, what came before is read.
         let listen = client.batch_execute("listen db_changes");
         if !matches!(timeout(ALIVE_EVERY, listen).await, Ok(Ok(()))) {
@@ -202,11 +205,15 @@ async fn silence(client: &Client) -> String {
 }
 
 /// Drives the connection and passes payloads on until it ends.
-async fn drive(mut connection: Connection, payloads_tx: mpsc::Sender<String>) {
+///
+/// A plain wake goes straight to the reader.
+async fn drive(mut connection: Connection, wake: Arc<Wake>, payloads_tx: mpsc::Sender<String>) {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(it))) if it.channel() == CHANNEL => {
-                if payloads_tx.send(it.payload().to_owned()).await.is_err() {
+                if is_plain_wake(it.payload()) {
+                    wake.wake();
+                } else if payloads_tx.send(it.payload().to_owned()).await.is_err() {
                     return;
                 }
             }
@@ -218,4 +225,9 @@ async fn drive(mut connection: Connection, payloads_tx: mpsc::Sender<String>) {
             None => return,
         }
     }
+}
+
+/// Whether a payload is one of ours that says no more than that the log has grown.
+fn is_plain_wake(text: &str) -> bool {
+    matches!(serde_json::from_str(text), Ok(Payload { log: true, catalog: false, .. }))
 }
