@@ -331,7 +331,7 @@ impl CatchUp<'_> {
         mut mark: CursorMark,
     ) -> Result<(u64, Position, CursorMark), Failure> {
         let context = &self.shared.context;
-        let Some((to, seq)) = context.hub.newest() else { return Err(Failure::Ended) };
+        let Some((to, seq, end)) = context.hub.newest() else { return Err(Failure::Ended) };
         let catalog = context.hub.catalog();
         let mut stream = context.history.between(from, &to, catalog).await?;
         let mut progress = Progress::from(from.clone());
@@ -356,7 +356,7 @@ impl CatchUp<'_> {
                 }
             }
         }
-        self.send(&piece, &progress, Cut::WHOLE, &mut mark).await?;
+        self.send(&piece, &progress, end, &mut mark).await?;
         Ok((seq, to, mark))
     }
 
