@@ -14,3 +14,4 @@ mod schema;
 mod storm;
 mod support;
 mod talk;
+mod transports;
