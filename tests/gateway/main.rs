@@ -21,3 +21,4 @@ mod strangers;
 mod support;
 mod talk;
 mod tokens;
+mod transports;
