@@ -114,12 +114,14 @@ impl Listener {
 
     fn hear(&mut self, text: &str) {
         match Payload::read(text) {
-            Payload::Wake => self.wake.wake(),
+            Payload::Wake { catalog: true } => self.wake.wake_for_catalog(),
+            Payload::Wake { catalog: false } => self.wake.wake(),
             Payload::Change(told) => match self.change(told) {
                 Some(change) => {
                     if self.undurable_tx.try_send(change).is_err() {
                         self.ignore("more hand-written payloads than can be relayed");
                     }
+                    self.wake.wake();
                 }
                 None => self.ignore("not for a table with `undurable = true`"),
             },
@@ -196,5 +198,5 @@ async fn drive(mut connection: Connection, wake: Arc<Wake>, payloads_tx: mpsc::S
 
 /// Whether a payload is one of ours that says no more than that the log has grown.
 fn is_plain_wake(text: &str) -> bool {
-    matches!(serde_json::from_str(text), Ok(Payload { log: true, catalog: false, .. }))
+    matches!(Payload::read(text), Payload::Wake { catalog: false })
 }
