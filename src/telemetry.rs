@@ -3,6 +3,8 @@
 //! Set up once by `main`, before anything else runs. Whoever logs keeps secrets out: query strings
 //! are cut before they reach a field, and tokens and passwords have no `Display`.
 
+pub mod metrics;
+
 use std::io;
 
 use tracing::{Level, Metadata};

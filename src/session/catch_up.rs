@@ -286,8 +286,10 @@ impl CatchUp<'_> {
             return Err(over(Resync::TableChanged));
         }
         let to = Addressee::Subscription(&self.ticket.request.id);
-        messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
-            .map_err(|_| over(Resync::CaptureGap))
+        let messages = messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
+            .map_err(|_| over(Resync::CaptureGap))?;
+        metrics::counter!("pgfeed_deliveries_total").increment(messages.len() as u64);
+        Ok(messages)
     }
 
     fn cursor(&self, text: &str, is_partial: bool) -> Message {
@@ -329,7 +331,7 @@ impl CatchUp<'_> {
         mut mark: CursorMark,
     ) -> Result<(u64, Position, CursorMark), Failure> {
         let context = &self.shared.context;
-        let Some((to, seq)) = context.hub.newest() else { return Err(Failure::Ended) };
+        let Some((to, seq, end)) = context.hub.newest() else { return Err(Failure::Ended) };
         let catalog = context.hub.catalog();
         let mut stream = context.history.between(from, &to, catalog).await?;
         let mut progress = Progress::from(from.clone());
@@ -354,7 +356,7 @@ impl CatchUp<'_> {
                 }
             }
         }
-        self.send(&piece, &progress, Cut::WHOLE, &mut mark).await?;
+        self.send(&piece, &progress, end, &mut mark).await?;
         Ok((seq, to, mark))
     }
 

@@ -57,7 +57,7 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
 /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
 /// join there would lead its reader back; one read from now on, all it has seen is here.
 async fn come_up_to(hub: &Hub, position: &Position) {
-    let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
+    let tick = hub.newest().map_or(0, |(newest, ..)| newest.tick.id);
     let is_here = tick >= position.tick.id
         && hub.first_after(position).is_some_and(|first| tail_has(hub, first, position));
     if !is_here {

@@ -88,6 +88,17 @@ impl PgLog {
         Ok(client)
     }
 
+    /// Records how much of the pool is in use.
+    pub fn measure_pool(&self) {
+        let status = self.pool.status();
+        let count = |it: usize| f64::from(u32::try_from(it).unwrap_or(u32::MAX));
+        let idle = count(status.available);
+        let in_use = count(status.size) - idle;
+        metrics::gauge!("pgfeed_pool_connections", "state" => "idle").set(idle);
+        metrics::gauge!("pgfeed_pool_connections", "state" => "in_use").set(in_use);
+        metrics::gauge!("pgfeed_pool_waiting").set(count(status.waiting));
+    }
+
     pub(super) async fn pooled(&self) -> Result<Object, LogError> {
         self.pool.get().await.map_err(|error| LogError {
             message: format!("no connection to the database: {}", tell(&error)),

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     change::{Position, cursor::RUNS_MAX, position::Progress},
-    feed::{Chunk, LogError, LogRow, cut::Cutter},
+    feed::{
+        Chunk, LogError, LogRow,
+        cut::{Cut, Cutter},
+    },
 };
 
 impl Poll {
@@ -32,8 +35,8 @@ impl Poll {
         let mut seq = first.map(|first| first - 1);
         while !to.is_full() {
             let Some(at) = seq else {
-                let Some((newest, at)) = hub.newest() else { break };
-                self.by_log(&mut to, &reached, &newest).await?;
+                let Some((newest, at, cut)) = hub.newest() else { break };
+                self.by_log(&mut to, &reached, (&newest, cut)).await?;
                 (reached, seq) = (newest, Some(at));
                 continue;
             };
@@ -88,7 +91,7 @@ impl Poll {
         &self,
         to: &mut Collector,
         from: &Position,
-        until: &Position,
+        (until, end): (&Position, Cut),
     ) -> Result<(), LogError> {
         let catalog = self.context.hub.catalog();
         let mut stream = self.context.history.between(from, until, catalog).await?;
@@ -116,7 +119,9 @@ impl Poll {
             }
         }
         to.add(&piece.iter().collect::<Vec<_>>());
-        self.reach_text(to, &until.cursor().to_text(), false);
+        if end.may_tell() {
+            self.reach_text(to, &until.cursor().to_text(), end.is_partial);
+        }
         Ok(())
     }
 
