@@ -15,6 +15,7 @@ mod reader;
 pub mod retention;
 mod rhythm;
 mod rows;
+mod shapes;
 mod types;
 pub mod wake;
 

@@ -107,7 +107,9 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
 
 /// Catches a subscription up until it is live.
 pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
-    let catch_up = CatchUp { shared: &shared, ticket: &ticket };
+    // Read before the cursor is held against what was noted of the table.
+    let noted = if matches!(start, Start::Cursor(_)) { shared.context.hub.head() } else { 0 };
+    let catch_up = CatchUp { shared: &shared, ticket: &ticket, noted };
     match catch_up.run(start).await {
         Ok(()) => {}
         Err(Failure::Over { reason, is_told }) => catch_up.start_over(reason, is_told).await,
@@ -140,6 +142,8 @@ impl From<LogError> for Failure {
 struct CatchUp<'a> {
     shared: &'a Arc<Shared>,
     ticket: &'a Ticket,
+    /// What chunks up to here say of the table's shape, the cursor was held against.
+    noted: u64,
 }
 
 impl CatchUp<'_> {
@@ -184,7 +188,7 @@ impl CatchUp<'_> {
     async fn from_cursor(&self, cursor: &Cursor) -> Result<(), Failure> {
         let over = |reason| Failure::Over { reason, is_told: false };
         if self.ticket.request.shape.as_ref().is_some_and(|it| *it != self.topic().spec.shape()) {
-            return Err(over(Resync::ShapeChanged));
+            return Err(over(self.other_shape()));
         }
         let hub = &self.shared.context.hub;
         let known = hub.ticks().find(cursor);
@@ -198,6 +202,10 @@ impl CatchUp<'_> {
         };
         let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
         let position = Position { tick, since: Arc::new(since) };
+        let since = self.shared.context.history.since(&self.topic().spec.table);
+        if position.tick.id < since {
+            return Err(over(Resync::TableChanged));
+        }
         self.come_up_to(&position).await;
         let first = hub.first_after(&position);
         let is_part = match first {
@@ -222,6 +230,14 @@ impl CatchUp<'_> {
                 self.from_chunk(seq, position, mark).await
             }
         }
+    }
+
+    /// Whether the table is what differs from the shape that the client has, or what it asked.
+    fn other_shape(&self) -> Resync {
+        let table = |shape: &str| shape.split('|').next().map(str::to_owned);
+        let asked = self.ticket.request.shape.as_deref().and_then(table);
+        let is_other = asked != table(&self.topic().spec.shape());
+        if is_other { Resync::TableChanged } else { Resync::ShapeChanged }
     }
 
     /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
@@ -294,10 +310,12 @@ impl CatchUp<'_> {
 
     /// A chunk's messages for this subscription, and its cursor behind them.
     fn frames(&self, chunk: &Chunk, known: &Position) -> Result<Frames, Failure> {
-        if let Some(notice) = chunk.notice_for(self.topic()) {
+        let notice = chunk.notice_for(self.topic());
+        if let Some(notice) = notice.filter(|notice| self.is_news(*notice, chunk, known)) {
             return Err(match notice {
-                Notice::TableChanged(_) | Notice::TableGone(_) => Failure::Ended,
-                Notice::Gap(_) | Notice::Unjudged(_) => over(Resync::CaptureGap),
+                Notice::TableChanged(_) => Failure::Ended,
+                Notice::TableGone(_) if chunk.seq > self.noted => Failure::Ended,
+                Notice::TableGone(_) | Notice::Gap(_) | Notice::Unjudged(_) => over(Resync::CaptureGap),
                 Notice::HistoryChanged => over(Resync::HistoryChanged),
             });
         }
@@ -310,6 +328,21 @@ impl CatchUp<'_> {
     }
 
     #[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
+    /// Whether a notice is of something that lies after the cursor: it may have been given by a
+    /// gateway that was further.
+    fn is_news(&self, notice: Notice, chunk: &Chunk, known: &Position) -> bool {
+        let mut rows = chunk.rows.iter().filter(|row| !known.has(row.id, row.xid));
+        match notice {
+            Notice::TableChanged(_) | Notice::TableGone(_) | Notice::Unjudged(_) => {
+                chunk.seq > self.noted || rows.next().is_some()
+            }
+            Notice::Gap(oid) => {
+                rows.any(|row| matches!(&row.body, Body::Gap(table) if table.oid == oid))
+            }
+            Notice::HistoryChanged => true,
+        }
+    }
+
     fn messages<'r>(
         &self,
         rows: impl IntoIterator<Item = &'r LogRow>,
