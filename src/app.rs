@@ -10,3 +10,4 @@ pub mod fitness;
 pub mod ready;
 pub mod serve;
 pub mod tail;
+pub mod token;

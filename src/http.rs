@@ -5,15 +5,19 @@
 //! sockets politely.
 
 pub mod answer;
+pub mod body;
 pub mod door;
 pub mod opening;
+pub mod poll;
 pub mod probe;
 pub mod query;
 pub mod ready;
 pub mod routes;
 pub mod server;
 pub mod socket;
+pub mod sse;
 pub mod upgrade;
+mod visit;
 
 pub use door::Door;
 pub use server::Server;

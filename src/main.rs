@@ -9,7 +9,7 @@ use pgfeed::{
         cli::{Cli, Command},
         database, dev, doctor,
         fitness::Unfit,
-        ready, serve, tail,
+        ready, serve, tail, token,
     },
     settings::Settings,
     telemetry,
@@ -70,6 +70,13 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             let target = build::target(&settings)?;
             let is_well = doctor::run(&settings, &target, url.as_deref()).await;
             return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
+        Command::Token { sub: subject, role: roles, ttl: ttl_seconds, claim: claims } => {
+            token::mint(&settings, token::Wanted { subject, roles, ttl_seconds, claims })?;
+        }
+        Command::Explain { table, token, key } => {
+            let target = build::target(&settings)?;
+            token::explain(&settings, &target, &table, token.as_deref(), &key).await?;
         }
         Command::Tail { tables } => {
             let target = build::target(&settings)?;

@@ -8,8 +8,14 @@ pub mod client;
 pub mod context;
 pub mod lag;
 pub mod limits;
+pub mod poll;
 pub mod queue;
+pub mod resume;
+pub mod shapes;
+pub mod spec;
+pub mod stream;
 pub mod subscription;
+pub mod telling;
 
 pub use client::Session;
 pub use context::{Access, Context};

@@ -11,6 +11,8 @@ pub mod install;
 mod lease;
 pub mod listener;
 pub mod log;
+pub mod look;
+pub mod payload;
 mod reader;
 pub mod retention;
 mod rhythm;

@@ -79,6 +79,12 @@ export class Lane {
     }
   }
 
+  /** All that it carries has caught up. */
+  settle(cursor: string): void {
+    this.#cursor = cursor
+    for (const { id } of this.#requests.values()) this.#onMessage({ type: 'live', id, cursor })
+  }
+
   refuse(code: ErrorCode, text: string): void {
     for (const { id } of this.#requests.values()) {
       this.#onMessage({ type: 'error', code, message: text, id })

@@ -27,7 +27,9 @@ async function runPolls(lane: Lane, { options, send }: LaneRequest): Promise<End
     lane.relay({ type: 'hello', protocol: 1, server: '', heartbeat_ms: WAIT_S * 1000 })
     for (const message of answer.messages) lane.relay(message)
     const last = answer.messages.at(-1)
-    lane.commit(answer.cursor, last?.type === 'cursor' && last.partial === true)
+    // No answer says that it was the last; more would come at once.
+    if (last?.type === 'cursor' && last.partial) lane.commit(answer.cursor, true)
+    else lane.settle(answer.cursor)
     lane.relay({ type: 'heartbeat', at: '', lag_ms: 0 })
   }
 }

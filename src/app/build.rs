@@ -148,8 +148,8 @@ pub fn target(settings: &Settings) -> anyhow::Result<Target> {
     Ok(target)
 }
 
-/// Who may come in, by the settings.
-pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
+/// What tokens must be like, by the settings.
+pub fn token_settings(settings: &Settings) -> anyhow::Result<token::Settings> {
     let auth = &settings.auth;
     let keys = match auth.key_source() {
         None => AuthKeys::None,
@@ -162,14 +162,19 @@ pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
         Some(KeySource::JwksFile(path)) => AuthKeys::JwksFile(path),
         Some(KeySource::JwksUrl(url)) => AuthKeys::JwksUrl(url),
     };
-    let verifier = Verifier::new(token::Settings {
+    Ok(token::Settings {
         keys,
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         role_claim: auth.role_claim.clone(),
-        leeway_seconds: 0,
+        leeway_seconds: token::LEEWAY_SECONDS,
     })
-    .context("auth: no verifier of tokens can be made")?;
+}
+
+/// Who may come in, by the settings.
+pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
+    let verifier = Verifier::new(token_settings(settings)?)
+        .context("auth: no verifier of tokens can be made")?;
     let server = &settings.server;
     let origins = Origins::new(server.allowed_origins.iter().map(String::as_str))
         .context("server.allowed_origins")?;

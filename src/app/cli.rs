@@ -26,6 +26,22 @@ On your own database:
   pgfeed watch courses           put a table on the feed
   PGFEED__ACCESS__DEFAULT=anyone pgfeed serve";
 
+const TOKEN: &str = "\
+Examples:
+  pgfeed token --sub 3 --role student
+  pgfeed token --sub 3 --role student --role mentor --ttl 60 --claim team=7
+
+Issuer and audience are set as the settings ask. Where tokens are checked by a public key or a key
+set, only the issuer can make them.";
+
+const EXPLAIN: &str = "\
+Examples:
+  pgfeed explain courses                                     what a reader without a token sees
+  pgfeed explain registrations --token \"$TOKEN\" --key id=5   why this row, or why not
+
+It reads the row as it is now. It is for the owner: it tells of filters and columns that readers do
+not see.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -69,4 +85,32 @@ pub enum Command {
     },
     /// Print the settings in force, secrets left out.
     Config,
+    /// Make a token for development, signed with auth.jwt_secret.
+    #[command(after_help = TOKEN)]
+    Token {
+        /// Who it is: the claim `sub`.
+        #[arg(long, value_name = "TEXT")]
+        sub: Option<String>,
+        /// A role, in the claim that auth.role_claim names. May be repeated.
+        #[arg(long, value_name = "ROLE")]
+        role: Vec<String>,
+        /// How long it is good, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        ttl: u32,
+        /// Another claim; a value that is JSON is that, any other is text. May be repeated.
+        #[arg(long, value_name = "NAME=VALUE")]
+        claim: Vec<String>,
+    },
+    /// Tell why a reader may see a table, or one row of it, or why not; step by step.
+    #[command(after_help = EXPLAIN)]
+    Explain {
+        /// The table: `courses`, or `schema.courses`.
+        table: String,
+        /// The reader's token; without it, a reader who has none.
+        #[arg(long, value_name = "JWT")]
+        token: Option<String>,
+        /// The row: a key column and its value. Repeat it where the key has several columns.
+        #[arg(long, value_name = "COLUMN=VALUE")]
+        key: Vec<String>,
+    },
 }

@@ -109,7 +109,7 @@ pub struct Shard {
     clients: HashMap<ClientId, Arc<dyn Subscriber>>,
     members: HashMap<u64, Vec<Member>>,
     /// The newest position that every client here has been sent, or has waiting.
-    cursor: Option<Arc<str>>,
+    cursor: Option<(u64, Arc<str>)>,
     beat: Beat,
     meter: Meter,
 }
@@ -216,7 +216,7 @@ impl Shard {
         }
         self.end_topics(chunk);
         if let (true, Some(mark)) = (chunk.is_whole, &chunk.cursor) {
-            self.cursor = Some(Arc::clone(&mark.text));
+            self.cursor = Some((chunk.seq, Arc::clone(&mark.text)));
         }
     }
 
@@ -230,17 +230,17 @@ impl Shard {
 
     fn heartbeat(&mut self) {
         self.beat.slot = (self.beat.slot + 1) % self.beat.slots;
-        let Some(cursor) = self.cursor.clone().or_else(|| Some(self.hub.now()?.2.text)) else {
-            return;
-        };
+        // A shard that has delivered nothing knows only the place where the tail begins.
+        let start = || self.hub.now().filter(|(_, seq, _)| *seq == 0).map(|it| (0, it.2.text));
+        let Some((seq, cursor)) = self.cursor.clone().or_else(start) else { return };
         let lag_ms = self.hub.lag_ms().filter(|lag_ms| *lag_ms >= 1_000).unwrap_or(0);
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
         let json = reply::heartbeat(&cursor, &at, lag_ms);
-        let frames = Frames::with_cursor(json, cursor.to_string());
+        let frames = Frames::with_cursor_beside(json, cursor.to_string());
         for (client, subscriber) in &self.clients {
             // A client's shard is its number modulo the shards, so its slot is the quotient's.
             if client.0 / super::hub::SHARDS as u64 % self.beat.slots == self.beat.slot {
-                subscriber.heartbeat(&frames);
+                subscriber.heartbeat(&frames, seq);
             }
         }
         if self.beat.slot == 0 {

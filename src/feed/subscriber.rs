@@ -15,8 +15,8 @@ pub trait Subscriber: Send + Sync + 'static {
     /// Learns that its subscriptions of a topic ended after a chunk.
     fn notice(&self, chunk: &Arc<Chunk>, topic: u64, notice: Notice);
 
-    /// Takes a heartbeat.
-    fn heartbeat(&self, frames: &Frames);
+    /// Takes a heartbeat, which tells the position after chunk `seq`.
+    fn heartbeat(&self, frames: &Frames, seq: u64);
 
     /// How many bytes wait for it.
     fn waiting_bytes(&self) -> usize;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use super::{Columns, Grant, Image, filter::CompiledFilter};
+use super::{Body, Columns, Grant, Image, LogRow, filter::CompiledFilter};
 use crate::change::{Column, Operation, Table};
 
 /// Which operations a subscription asks for.
@@ -112,6 +112,14 @@ impl Topic {
             Some(asked) => granted.and(asked),
             None => granted,
         })
+    }
+
+    /// Whether a row is not of the topic's table as it was or will be: places of columns are
+    /// those of one definition, and by another one they would show what is not granted.
+    pub fn can_judge(&self, row: &LogRow) -> bool {
+        let Body::Change(change) = &row.body else { return true };
+        let table = &self.spec.table;
+        change.table.oid != table.oid || change.table.shape == table.shape
     }
 
     /// Whether the reader's rows depend on more than the key, so that a row whose image was not

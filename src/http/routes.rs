@@ -59,14 +59,14 @@ pub struct Site {
 
 /// A request as far as any route looks at it.
 #[derive(Clone, Debug)]
-struct Request {
-    method: Method,
+pub(super) struct Request {
+    pub(super) method: Method,
     path: String,
-    query: String,
-    headers: HeaderMap,
-    peer: SocketAddr,
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: SocketAddr,
     upgrade: Option<OnUpgrade>,
-    room: Room,
+    pub(super) room: Room,
 }
 
 /// Everything that is served on one side.
@@ -124,8 +124,11 @@ impl Site {
             let message = "the gateway's connections are used up; try again later";
             return answer::error(Code::TooManyConnections, message);
         }
-        match path.strip_prefix("/ws/") {
-            Some(feed) if is_get && side != Side::Admin => self.web_socket(request, feed).await,
+        let is_asked = is_get || request.method == Method::OPTIONS;
+        match split_feed(path).filter(|_| is_asked && side != Side::Admin) {
+            Some(("ws", feed)) if is_get => self.web_socket(request, feed).await,
+            Some(("sse", feed)) => self.sse(request, feed).await,
+            Some(("poll", feed)) => self.poll(request, feed).await,
             _ => answer::error(Code::NotFound, "no such path"),
         }
     }
@@ -225,7 +228,10 @@ impl Site {
         Err(Refused { code: Code::Forbidden, message })
     }
 
-    async fn claims(&self, request: &Request) -> Result<Option<Arc<Claims>>, &'static str> {
+    pub(super) async fn claims(
+        &self,
+        request: &Request,
+    ) -> Result<Option<Arc<Claims>>, &'static str> {
         let headers = &request.headers;
         let token = bearer::token(
             upgrade::values(headers, &header::AUTHORIZATION),
@@ -246,4 +252,9 @@ impl Site {
     }
 }
 
-const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
+
+/// The transport and the feed of a path.
+fn split_feed(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix('/')?.split_once('/')
+}

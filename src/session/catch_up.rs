@@ -8,7 +8,11 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 
-use super::subscription::{Refusal, Shared, Ticket};
+use super::{
+    resume::{self, Resumed},
+    shapes::Since,
+    subscription::{Refusal, Shared, Ticket},
+};
 use crate::{
     change::{Cursor, Position, Table, position::Progress},
     feed::{
@@ -17,12 +21,11 @@ use crate::{
         encode::Addressee,
         filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
-        log::Found,
         route::messages_of,
     },
     wire::{
-        Code, Frames,
-        frame::Message,
+        Code, Encoding, Frames, Subscribe,
+        frame::{EventId, Message},
         reply::{self, Resync, Subscribed},
     },
 };
@@ -63,6 +66,7 @@ pub fn join_now(shared: &Shared, ticket: &Ticket, start: &Start) -> Result<(), N
         let member = shared.set_live(ticket, joined.after);
         if member != Member::Cancelled {
             tell_start(shared, ticket, &joined.mark.text, start, true);
+            shared.settle(ticket);
         }
         member
     };
@@ -86,18 +90,21 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
     let tell = |json| {
         shared.push_to(ticket, &Frames::one(json));
     };
+    let tell_at = |json| {
+        shared.push_at(ticket, json, cursor);
+    };
     match start {
-        Start::Now | Start::Cursor(_) => tell(subscribed()),
+        Start::Now | Start::Cursor(_) => tell_at(subscribed()),
         Start::Over { reason: Resync::TableChanged, is_told: true } => {
             tell(reply::resync(id, Resync::TableChanged, cursor));
-            tell(subscribed());
+            tell_at(subscribed());
         }
         // The topic is still the one that `subscribed` told.
         Start::Over { reason, is_told } => {
             if !is_told {
                 tell(subscribed());
             }
-            tell(reply::resync(id, *reason, cursor));
+            tell_at(reply::resync(id, *reason, cursor));
         }
     }
     if let Start::Over { reason, .. } = start {
@@ -118,7 +125,12 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
             tracing::warn!(%error, "A subscription could not be caught up.");
             let message = "the database cannot be read now; subscribe again with the same cursor";
             shared.push(reply::error(Code::Unavailable, message, Some(&ticket.request.id)));
-            shared.remove(&ticket.request.id);
+            if shared.queue.encoding() == Encoding::EventStream {
+                // The stream's subscriptions have one cursor: they come back together.
+                shared.queue.give_up();
+            } else {
+                shared.remove(&ticket.request.id);
+            }
         }
     }
 }
@@ -187,37 +199,20 @@ impl CatchUp<'_> {
 
     async fn from_cursor(&self, cursor: &Cursor) -> Result<(), Failure> {
         let over = |reason| Failure::Over { reason, is_told: false };
-        if self.ticket.request.shape.as_ref().is_some_and(|it| *it != self.topic().spec.shape()) {
-            return Err(over(self.other_shape()));
+        let Subscribe { shape, since, .. } = &*self.ticket.request;
+        let now = self.topic().spec.shape();
+        let is_other = shape.as_ref().is_some_and(|it| *it != now);
+        let since = since.as_ref().and_then(|text| Since::parse(text).ok());
+        if is_other || since.is_some_and(|it| !it.admits(&now)) {
+            return Err(over(self.other_shape(&now)));
         }
-        let hub = &self.shared.context.hub;
-        let known = hub.ticks().find(cursor);
-        let tick = match known {
-            Some(tick) => tick,
-            None => match self.shared.context.history.find(cursor).await? {
-                Found::Tick(tick) => tick,
-                Found::Expired => return Err(over(Resync::CursorExpired)),
-                Found::OtherHistory => return Err(over(Resync::HistoryChanged)),
-            },
+        let (position, first) = match resume::find(&self.shared.context, cursor).await? {
+            Resumed::At { position, first } => (position, first),
+            Resumed::Over(reason) => return Err(over(reason)),
         };
-        let since = crate::change::position::Since { ids: cursor.ids.clone(), sum: cursor.sum };
-        let position = Position { tick, since: Arc::new(since) };
         let since = self.shared.context.history.since(&self.topic().spec.table);
         if position.tick.id < since {
             return Err(over(Resync::TableChanged));
-        }
-        self.come_up_to(&position).await;
-        let first = hub.first_after(&position);
-        let is_part = match first {
-            Some(first) if self.tail_has(first, &position) => true,
-            _ => self.shared.context.history.has(&position).await?,
-        };
-        if !is_part {
-            // The tick may have been known here and pruned there.
-            let found = self.shared.context.history.find(cursor).await?;
-            let is_expired = found == Found::Expired;
-            let reason = if is_expired { Resync::CursorExpired } else { Resync::HistoryChanged };
-            return Err(over(reason));
         }
         let text: Arc<str> = cursor.to_text().into();
         tell_start(self.shared, self.ticket, &text, &Start::Now, false);
@@ -233,39 +228,11 @@ impl CatchUp<'_> {
     }
 
     /// Whether the table is what differs from the shape that the client has, or what it asked.
-    fn other_shape(&self) -> Resync {
+    fn other_shape(&self, now: &str) -> Resync {
         let table = |shape: &str| shape.split('|').next().map(str::to_owned);
-        let asked = self.ticket.request.shape.as_deref().and_then(table);
-        let is_other = asked != table(&self.topic().spec.shape());
+        let had = self.ticket.request.shape.as_deref().and_then(table);
+        let is_other = had.is_some() && had != table(now);
         if is_other { Resync::TableChanged } else { Resync::ShapeChanged }
-    }
-
-    /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
-    /// join there would lead its reader back; one read from now on, all it has seen is here.
-    async fn come_up_to(&self, position: &Position) {
-        let hub = &self.shared.context.hub;
-        let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
-        let is_here = tick >= position.tick.id
-            && hub.first_after(position).is_some_and(|first| self.tail_has(first, position));
-        if !is_here {
-            hub.has_all_of_now().await;
-        }
-    }
-
-    /// Whether the tail from chunk `first` on has the rows that the position says were there.
-    fn tail_has(&self, first: u64, position: &Position) -> bool {
-        let hub = &self.shared.context.hub;
-        let (mut count, mut sum) = (0_u64, 0_u64);
-        let mut seq = first;
-        while count < position.since.ids.count() {
-            let Some(chunk) = hub.chunk(seq) else { return false };
-            for row in chunk.rows.iter().filter(|row| position.since.ids.contains(row.id)) {
-                count += 1;
-                sum = sum.wrapping_add(crate::change::position::check(row.id, row.xid, row.at));
-            }
-            seq += 1;
-        }
-        sum == position.since.sum
     }
 
     /// Goes through the tail after chunk `seq`, then joins.
@@ -347,6 +314,10 @@ impl CatchUp<'_> {
         &self,
         rows: impl IntoIterator<Item = &'r LogRow>,
     ) -> Result<Vec<Message>, Failure> {
+        let rows: Vec<&LogRow> = rows.into_iter().collect();
+        if !rows.iter().all(|row| self.topic().can_judge(row)) {
+            return Err(over(Resync::TableChanged));
+        }
         let to = Addressee::Subscription(&self.ticket.request.id);
         let messages = messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
             .map_err(|_| over(Resync::CaptureGap))?;
@@ -356,7 +327,7 @@ impl CatchUp<'_> {
 
     fn cursor(&self, text: &str, is_partial: bool) -> Message {
         let json = reply::cursor(Some(&self.ticket.request.id), text, is_partial);
-        let event_id = Some(text.to_owned().into());
+        let event_id = Some(EventId { cursor: text.to_owned().into(), is_alone: true });
         Message { json: json.into(), order: u32::MAX, event_id }
     }
 
@@ -369,13 +340,17 @@ impl CatchUp<'_> {
             }
             for chunk in missing {
                 match self.frames(chunk, known) {
-                    Ok(frames) => shared.queue.push(&frames),
+                    Ok(frames) => {
+                        shared.push_to(self.ticket, &frames);
+                    }
                     // `join` hands over no chunk that ends the topic; what cannot be judged
                     // comes with such a notice.
                     Err(_) => tracing::error!("A chunk could not be replayed at a join."),
                 }
             }
-            shared.push(reply::live(&self.ticket.request.id, &joined.mark.text));
+            let live = reply::live(&self.ticket.request.id, &joined.mark.text);
+            shared.push_at(self.ticket, live, &joined.mark.text);
+            shared.settle(self.ticket);
             member
         };
         shared.context.hub.join(shared.client, self.topic(), Some(seq), replay).map(drop)
@@ -389,7 +364,7 @@ impl CatchUp<'_> {
         mut mark: CursorMark,
     ) -> Result<(u64, Position, CursorMark), Failure> {
         let context = &self.shared.context;
-        let Some((to, seq)) = context.hub.newest() else { return Err(Failure::Ended) };
+        let Some((to, seq, end)) = context.hub.newest() else { return Err(Failure::Ended) };
         let catalog = context.hub.catalog();
         let mut stream = context.history.between(from, &to, catalog).await?;
         let mut progress = Progress::from(from.clone());
@@ -414,7 +389,7 @@ impl CatchUp<'_> {
                 }
             }
         }
-        self.send(&piece, &progress, Cut::WHOLE, &mut mark).await?;
+        self.send(&piece, &progress, end, &mut mark).await?;
         Ok((seq, to, mark))
     }
 

@@ -10,15 +10,17 @@ use super::{
     lag,
     limits::Rate,
     queue::Lag,
+    shapes::Since,
     subscription::{Refusal, Shared, Ticket, error},
+    telling::Telling,
 };
 use crate::{
     auth::{claims::Claims, feeds::Found},
-    change::{Cursor, TableName},
+    change::TableName,
     feed::Notice,
     tasks,
     wire::{
-        Close, Code, Request, Subscribe,
+        Close, Code, Encoding, Request, Subscribe,
         reply::{self, Ended, Resync},
     },
 };
@@ -62,6 +64,11 @@ impl Session {
         shared.push(reply::hello(context.heartbeat_ms));
         metrics::gauge!("pgfeed_connections").increment(1);
         Self { shared, rate, over_rate: 0, errors: 0, waiting: Vec::new(), lag: None }
+    }
+
+    /// What its requests and its catch-ups share.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// What waits for the client.
@@ -164,7 +171,7 @@ impl Session {
             Some(text) => {
                 let bad =
                     |bad: crate::change::BadCursor| Refusal::new(Code::BadCursor, bad.to_string());
-                Start::Cursor(Box::new(Cursor::parse(text).map_err(bad)?))
+                Start::Cursor(Box::new(Since::parse(text).map_err(bad)?.cursor))
             }
             None => Start::Now,
         };
@@ -227,6 +234,7 @@ impl Session {
                     join(&self.shared, &ticket, Start::Over { reason, is_told: true });
                 }
             }
+            self.shared.queue.telling(Telling::release);
         }
         let is_recovering = self.lag.as_ref().is_some_and(|task| !task.is_finished());
         if let (Some(lag), false) = (lag, is_recovering) {
@@ -300,6 +308,10 @@ fn begin(shared: &Arc<Shared>, request: Arc<Subscribe>, start: Start) -> Result<
 
 /// Joins a subscription to its topic, at once where possible, else by a task.
 fn join(shared: &Arc<Shared>, ticket: &Ticket, start: Start) {
+    let starts_over = matches!(start, Start::Over { is_told: true, .. });
+    if starts_over || shared.queue.encoding() == Encoding::EventStream {
+        shared.withhold(ticket);
+    }
     let is_from_now = matches!(start, Start::Now | Start::Over { .. });
     if is_from_now && catch_up::join_now(shared, ticket, &start).is_ok() {
         return;
@@ -322,10 +334,12 @@ fn reason(notice: Notice) -> Resync {
 pub fn restart(shared: &Arc<Shared>, ticket: &Ticket) {
     let request = Arc::clone(&ticket.request);
     let table = ticket.topic.spec.table.oid;
+    shared.queue.telling(Telling::withhold);
     if shared.remove(&request.id) {
         metrics::gauge!("pgfeed_subscriptions").decrement(1);
         start_over(shared, request, Notice::TableChanged(table));
     }
+    shared.queue.telling(Telling::release);
 }
 
 /// Starts a subscription over, or ends it, because of what happened to its table or the log.

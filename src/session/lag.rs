@@ -13,7 +13,11 @@ use crate::{
         encode::Addressee,
         route::messages_of,
     },
-    wire::{Frames, frame::Message, reply},
+    wire::{
+        Frames,
+        frame::{EventId, Message},
+        reply,
+    },
 };
 
 /// Serves chunks from the tail, or else the log, until the shard can take over again.
@@ -30,8 +34,8 @@ pub async fn recover(shared: &Arc<Shared>, lag: Lag) -> Result<(), LogError> {
                 lag = Lag { seq: chunk.seq + 1, position: chunk.position.clone() };
             }
             None => {
-                let Some((to, seq)) = hub.newest() else { return Ok(()) };
-                by_log(shared, &lag.position, &to).await?;
+                let Some((to, seq, cut)) = hub.newest() else { return Ok(()) };
+                by_log(shared, &lag.position, (&to, cut)).await?;
                 lag = Lag { seq: seq + 1, position: to.clone() };
                 shared.queue.skip_to(seq + 1, to);
             }
@@ -42,7 +46,11 @@ pub async fn recover(shared: &Arc<Shared>, lag: Lag) -> Result<(), LogError> {
 }
 
 /// Sends what lies between two positions, by topic, as the shard would have.
-async fn by_log(shared: &Arc<Shared>, from: &Position, to: &Position) -> Result<(), LogError> {
+async fn by_log(
+    shared: &Arc<Shared>,
+    from: &Position,
+    (to, end): (&Position, Cut),
+) -> Result<(), LogError> {
     let context = &shared.context;
     let mut stream = context.history.between(from, to, context.hub.catalog()).await?;
     let mut progress = Progress::from(from.clone());
@@ -60,7 +68,7 @@ async fn by_log(shared: &Arc<Shared>, from: &Position, to: &Position) -> Result<
             piece.push(row);
         }
     }
-    send(shared, &piece, &progress, Cut::WHOLE).await;
+    send(shared, &piece, &progress, end).await;
     Ok(())
 }
 
@@ -78,7 +86,8 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
             let text = progress.position().cursor().to_text();
             let json = reply::cursor(None, &text, cut.is_partial).into();
-            messages.push(Message { json, order: u32::MAX, event_id: Some(text.into()) });
+            let event_id = Some(EventId { cursor: text.into(), is_alone: true });
+            messages.push(Message { json, order: u32::MAX, event_id });
         }
         // Where a topic ended meanwhile, as by fewer rights, nothing of it may follow.
         if shared.queue.push_of(&ids, &Frames::new(messages)) {

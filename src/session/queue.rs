@@ -5,6 +5,7 @@
 //! the client is served when it reads again ([`super::lag`]). So a client that does not read
 //! costs its limit and no more.
 
+mod frames;
 mod rights;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
 
+use super::telling::Telling;
 use crate::{
     change::Position,
     feed::{Chunk, Notice, Subscriber},
@@ -29,6 +31,12 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Writes what can be written without waiting; [`io::ErrorKind::WouldBlock`] where nothing.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Takes shared buffers as they are; none where the transport copies by
+    /// [`Transport::try_write`].
+    fn try_share(&self, _pending: &VecDeque<Bytes>) -> Option<io::Result<usize>> {
+        None
+    }
 }
 
 /// What waits for one client. Shared by its session and its shard.
@@ -54,6 +62,8 @@ struct Inner {
     /// Chunks up to here were fetched by the session.
     fetched: u64,
     notices: Vec<(u64, Notice)>,
+    /// Which cursors the client may be told, and how.
+    telling: Telling,
     is_blocked: bool,
     is_closed: bool,
     is_given_up: bool,
@@ -102,12 +112,6 @@ impl Queue {
             work: Notify::new(),
             room: Notify::new(),
         })
-    }
-
-    /// Adds messages and writes them if the socket takes them; over the limit too, for answers
-    /// are few and bounded by the client's own requests.
-    pub fn push(&self, frames: &Frames) {
-        self.push_bytes(frames.all(self.encoding));
     }
 
     /// Adds encoded bytes.
@@ -243,12 +247,15 @@ impl Queue {
         /// As many buffers as one call takes.
         const SLICES_MAX: usize = 64;
         while !inner.is_blocked && !inner.is_closed && !inner.pending.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = inner.pending.len().min(SLICES_MAX);
-            for (slice, bytes) in slices.iter_mut().zip(&inner.pending) {
-                *slice = IoSlice::new(bytes);
-            }
-            match self.transport.try_write(&slices[..count]) {
+            let written = self.transport.try_share(&inner.pending).unwrap_or_else(|| {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let count = inner.pending.len().min(SLICES_MAX);
+                for (slice, bytes) in slices.iter_mut().zip(&inner.pending) {
+                    *slice = IoSlice::new(bytes);
+                }
+                self.transport.try_write(&slices[..count])
+            });
+            match written {
                 Ok(0) => inner.close(),
                 Ok(written) => inner.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -277,30 +284,6 @@ impl Inner {
         if !self.is_closed && !self.has_ended && !bytes.is_empty() {
             self.bytes += bytes.len();
             self.pending.push_back(bytes);
-        }
-    }
-
-    /// Adds the routes' messages: one route's as one buffer, several ones' in the feed's order.
-    fn add_routes(&mut self, chunk: &Chunk, routes: &[u32], encoding: Encoding) {
-        match routes {
-            [] => {}
-            [route] => self.add(chunk.routes[*route as usize].frames.all(encoding)),
-            _ => {
-                let mut messages: Vec<(u32, u32, usize)> = Vec::new();
-                for place in routes {
-                    let route = &chunk.routes[*place as usize];
-                    let frames = &route.frames;
-                    let changes = 0..route.changes;
-                    messages.extend(changes.map(|at| (frames.order(at), *place, at)));
-                }
-                messages.sort_unstable();
-                for (_, place, at) in messages {
-                    self.add(chunk.routes[place as usize].frames.one_of(at, encoding));
-                }
-                if let Some(mark) = &chunk.cursor {
-                    self.add(mark.frames.all(encoding));
-                }
-            }
         }
     }
 
@@ -355,6 +338,7 @@ impl Subscriber for Queue {
         if inner.live.iter().any(|(live, _)| *live == topic) {
             inner.live.retain(|(live, _)| *live != topic);
             inner.notices.push((topic, notice));
+            inner.telling.withhold();
             self.work.notify_one();
         }
     }
@@ -363,11 +347,15 @@ impl Subscriber for Queue {
         self.inner().bytes
     }
 
-    fn heartbeat(&self, frames: &Frames) {
+    fn heartbeat(&self, frames: &Frames, seq: u64) {
         let mut inner = self.inner();
         // A client that lags has not been sent everything up to the heartbeat's cursor.
-        if inner.lag.is_none() && inner.bytes <= self.bytes_max {
-            inner.add(frames.all(self.encoding));
+        if inner.lag.is_some() || inner.bytes > self.bytes_max {
+            return;
+        }
+        let is_told = inner.holds(seq);
+        if is_told || self.encoding == Encoding::EventStream {
+            inner.add_frames(frames, self.encoding, is_told);
             self.flush(&mut inner);
         }
     }

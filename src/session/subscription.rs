@@ -7,16 +7,18 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{Context, Queue};
+use super::{
+    Context, Queue,
+    spec::{Filters, filters, spec},
+    telling::Telling,
+};
 use crate::{
     auth::{claims::Claims, feeds::Found},
-    change::{Table, TableName},
     feed::{
-        Columns, Events, Grant, Topic, TopicSpec,
-        filter::{CompiledFilter, Filter},
+        Topic, TopicSpec,
         hub::{ClientId, Member},
     },
-    wire::{Code, Frames, Subscribe, reply},
+    wire::{Code, Encoding, Frames, Subscribe, reply},
 };
 
 /// What a session's request handler and its catch-ups share. Ends with the connection.
@@ -39,7 +41,7 @@ struct State {
     members: HashMap<u64, usize>,
     claims: Option<Arc<Claims>>,
     /// The owner's filters on a declared feed, by subscription.
-    filters: HashMap<String, Filter>,
+    filters: Filters,
     next: u64,
 }
 
@@ -50,6 +52,8 @@ struct Subscription {
     request: Arc<Subscribe>,
     topic: Arc<Topic>,
     is_live: bool,
+    /// Cursors of the whole connection are not told until it is live; see [`super::telling`].
+    is_withholding: bool,
     task: Option<AbortHandle>,
 }
 
@@ -119,9 +123,14 @@ impl Shared {
         let mut state = self.state();
         let is_there = state.current(ticket).is_some();
         if is_there {
-            self.queue.push(frames);
+            self.queue.push_own(frames);
         }
         is_there
+    }
+
+    /// The same for a message that tells the subscription's cursor.
+    pub fn push_at(&self, ticket: &Ticket, json: String, cursor: &str) -> bool {
+        self.push_to(ticket, &Frames::with_cursor_beside(json, cursor.to_owned()))
     }
 
     /// Whether an id is in use.
@@ -136,62 +145,11 @@ impl Shared {
 
     /// What a request asks for, as far as the reader may have it.
     pub fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
-        let claims = self.claims();
-        let catalog = self.context.hub.catalog();
-        let name = TableName::parse(&request.table);
-        let table = catalog.named(&name);
-        let granted = table.and_then(|table| {
-            let grant = self.context.access.grant(table, claims.as_deref())?;
-            Some((Arc::clone(table), grant))
-        });
-        let Some((table, grant)) = granted else {
-            // One answer for a table that is not there, not watched or not theirs.
-            return Err(match claims {
-                Some(_) => Refusal::new(Code::Forbidden, FORBIDDEN),
-                None => Refusal::new(Code::Unauthorized, UNAUTHORIZED),
-            });
+        let (claims, filters) = {
+            let state = self.state();
+            (state.claims.clone(), self.declared.as_ref().map(|_| state.filters.clone()))
         };
-        let events = Events::new(request.events.as_deref());
-        if self.declared.is_some() {
-            let (filter, columns) = self.owners(request, &table)?;
-            return Ok(TopicSpec { table, events, filter, columns, grant });
-        }
-        let columns = match &request.columns {
-            Some(names) => Some(columns(&table, &grant, names)?),
-            None => None,
-        };
-        let filter = match &request.filter {
-            Some(text) => {
-                let limits = self.context.limits.filter;
-                Some(super::catch_up::filter(text, limits, &table, &grant)?)
-            }
-            None => None,
-        };
-        Ok(TopicSpec { table, events, filter, columns, grant })
-    }
-
-    /// What the owner narrows a table of a declared feed to. The filter may use columns that the
-    /// reader does not see; columns that are not granted stay out by the grant.
-    fn owners(
-        &self,
-        request: &Subscribe,
-        table: &Table,
-    ) -> Result<(Option<CompiledFilter>, Option<Columns>), Refusal> {
-        // A feed that no longer fits its table shows nothing of it; readiness says why.
-        let unfit = || Refusal::new(Code::Forbidden, FORBIDDEN);
-        let filter = self.state().filters.get(&request.id).cloned();
-        let filter = match filter {
-            Some(filter) => Some(filter.compile(table, &|_| true).map_err(|_| unfit())?),
-            None => None,
-        };
-        let columns = match &request.columns {
-            Some(names) => {
-                let places = names.iter().map(|name| table.column(name).ok_or_else(unfit));
-                Some(Columns::new(places.collect::<Result<Vec<_>, _>>()?))
-            }
-            None => None,
-        };
-        Ok((filter, columns))
+        spec(&self.context, claims.as_deref(), filters.as_ref(), request)
     }
 
     /// Adds a subscription; none where the reader's claims are others than those it was made by.
@@ -214,9 +172,33 @@ impl Shared {
         let number = state.next;
         let id = request.id.clone();
         let ticket = Ticket { number, request: Arc::clone(&request), topic: Arc::clone(&topic) };
-        let subscription = Subscription { number, request, topic, is_live: false, task: None };
+        let (is_live, is_withholding, task) = (false, false, None);
+        let subscription = Subscription { number, request, topic, is_live, is_withholding, task };
         state.subscriptions.insert(id, subscription);
+        if self.queue.encoding() == Encoding::EventStream {
+            let topics = state.subscriptions.values().map(|it| it.topic.spec.shape());
+            let shapes: Vec<String> = topics.collect();
+            self.queue.telling(|it| it.set_shapes(&shapes));
+        }
         Some(ticket)
+    }
+
+    /// No cursor of the whole connection is told until the subscription is live, or gone.
+    pub fn withhold(&self, ticket: &Ticket) {
+        let mut state = self.state();
+        if let Some(subscription) = state.current(ticket).filter(|it| !it.is_withholding) {
+            subscription.is_withholding = true;
+            self.queue.telling(Telling::withhold);
+        }
+    }
+
+    /// The client has been told that the subscription is live.
+    pub fn settle(&self, ticket: &Ticket) {
+        let mut state = self.state();
+        if let Some(subscription) = state.current(ticket).filter(|it| it.is_withholding) {
+            subscription.is_withholding = false;
+            self.queue.telling(Telling::release);
+        }
     }
 
     /// Gives the subscription the task that catches it up.
@@ -312,6 +294,9 @@ impl Shared {
         if let Some(task) = &subscription.task {
             task.abort();
         }
+        if subscription.is_withholding {
+            self.queue.telling(Telling::release);
+        }
         let topic = subscription.topic.id;
         if !subscription.is_live {
             self.context.hub.release(topic);
@@ -346,32 +331,6 @@ impl State {
         let subscription = self.subscriptions.get_mut(&ticket.request.id)?;
         (subscription.number == ticket.number).then_some(subscription)
     }
-}
-
-const FORBIDDEN: &str = "no such table on this feed, or not one that you may read";
-const UNAUTHORIZED: &str = "no such table on this feed, or not one to be read without a token";
-
-/// The owner's filters of a declared feed for these claims, by table as written; none where it does
-/// not open for them.
-fn filters(declared: Option<&Found>, claims: Option<&Claims>) -> Option<HashMap<String, Filter>> {
-    let Some(found) = declared else { return Some(HashMap::new()) };
-    let opened = found.open(claims).ok()?;
-    Some(opened.into_iter().filter_map(|it| Some((it.table, it.filter?))).collect())
-}
-
-fn columns(table: &Table, grant: &Grant, names: &[String]) -> Result<Columns, Refusal> {
-    let granted = grant.columns();
-    let place = |name: &String| {
-        table.column(name).filter(|place| granted.has(*place)).ok_or_else(|| {
-            let message = format!("`columns`: no column {name:?} that you may read");
-            Refusal::new(Code::BadMessage, message)
-        })
-    };
-    if names.is_empty() {
-        let message = "`columns` is empty: name one, or leave it out";
-        return Err(Refusal::new(Code::BadMessage, message));
-    }
-    Ok(Columns::new(names.iter().map(place).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// An `error` message.

@@ -54,6 +54,10 @@ impl Admin {
         Ok(Self { client })
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// See [`install::install`].
     pub async fn install(&mut self, grant_to: Option<&str>) -> Result<Report, AdminError> {
         Ok(install::install(&mut self.client, grant_to).await?)

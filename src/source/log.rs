@@ -13,7 +13,7 @@ use super::{
     lease::Lease,
     reader::Reader,
     rhythm::PRESENT,
-    rows::{Decoder, Statements},
+    rows::{Decoder, Statements, not_seen},
     shapes::Shapes,
     types::{Micros, Xid8},
     wake::Wake,
@@ -37,20 +37,27 @@ const START_BEFORE: &str = "120 seconds";
 /// But not more rows than this.
 const START_ROWS_MAX: i64 = 20_000;
 
-/// Settings of every session. The log's statistics are always behind, so plans are not left to
-/// them; a parameter's text must not depend on who asks.
+/// Settings of every session: a parameter's text must not depend on who asks.
 pub const SESSION: &[(&str, &str)] = &[
     ("statement_timeout", "60s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "120s"),
-    ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
     ("jit", "off"),
     ("search_path", "pg_catalog"),
     ("timezone", "UTC"),
     ("synchronous_commit", "on"),
     ("client_min_messages", "error"),
+];
+
+/// How the log is read: its statistics are always behind, so plans are not left to them. Rows come
+/// by the index, which has them in the feed's order, planned once; a sort would hold them all.
+const READING: &[(&str, &str)] = &[
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_sort", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
 ];
 
 /// The log in one database. One for a gateway.
@@ -70,9 +77,11 @@ impl PgLog {
     }
 
     async fn connect(&self) -> Result<Client, LogError> {
-        let (client, connection) = self.target.connect(SESSION).await.map_err(|error| {
-            LogError { is_transient: error.is_transient(), message: tell(&error) }
-        })?;
+        let (client, connection) =
+            self.target.connect(&[SESSION, READING].concat()).await.map_err(|error| LogError {
+                is_transient: error.is_transient(),
+                message: tell(&error),
+            })?;
         drop(tasks::spawn("reader connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "The reader's connection ended.");
@@ -177,8 +186,11 @@ impl ChangeLog for PgLog {
         let doing = "reading the log for a resume";
         let client = Lease::new(self.pooled().await?);
         let base = from.tick.snapshot.clone();
-        let begin = client.batch_execute("begin isolation level repeatable read, read only");
-        within(STEP_LIMIT, doing, begin).await?;
+        let mut begin = "begin isolation level repeatable read, read only".to_owned();
+        for (name, value) in READING {
+            begin.push_str(&format!("; set local {name} = {value}"));
+        }
+        within(STEP_LIMIT, doing, client.batch_execute(&begin)).await?;
         // In the snapshot of the rows: as long as the tick is there, nothing after it was pruned.
         let parameters: [&(dyn ToSql + Sync); 2] = [&from.tick.id, &from.tick.tag];
         if within(STEP_LIMIT, doing, client.query_opt(TICK, &parameters)).await?.is_none() {
@@ -272,9 +284,11 @@ async fn recent_ticks(client: &Client, newest: &Tick) -> Result<Vec<Tick>, tokio
 async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError> {
     const TICK: &str = "select t.id, t.tag, t.snap::text, m.history::text
         from pgfeed.tick t, pgfeed.meta m where t.id = $1 and t.tag = $2";
-    const ROWS: &str = "select l.id, l.xid, l.at from pgfeed.log l
-        where (l.xid >= $1::text::xid8 or l.xid = any ($2::text[]::xid8[]))
-          and l.id between $3 and $4";
+    const ROWS: &str = concat!(
+        "select l.id, l.xid, l.at from ",
+        not_seen!("id, xid, at"),
+        " l where l.id between $3 and $4"
+    );
     let doing = "checking the position";
     let is = |error: tokio_postgres::Error| failed(doing, &error);
     let known = &position.tick;

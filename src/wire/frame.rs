@@ -38,8 +38,30 @@ pub struct Message {
     pub json: Bytes,
     /// Its place among the changes of its batch; messages of several topics are merged by it.
     pub order: u32,
-    /// What `Last-Event-ID` becomes with it: only cursors and heartbeats have one.
-    pub event_id: Option<Bytes>,
+    /// What `Last-Event-ID` becomes with it. Only the last message of some frames has one.
+    pub event_id: Option<EventId>,
+}
+
+/// A cursor as the id of an event.
+#[derive(Clone, Debug)]
+pub struct EventId {
+    /// The cursor's text.
+    pub cursor: Bytes,
+    /// Whether the id line stands for the message: a `cursor` says nothing else, and an event
+    /// without data moves `Last-Event-ID` and wakes nobody.
+    pub is_alone: bool,
+}
+
+/// Frames as events of a stream: the id line comes last and has no end, for each connection
+/// ends it with the shapes of its own subscriptions.
+#[derive(Clone, Debug)]
+pub struct Events {
+    /// All messages.
+    pub bytes: Bytes,
+    /// Where the id line starts.
+    pub id_at: Option<usize>,
+    /// Whether the id line's event has data.
+    pub has_data: bool,
 }
 
 /// Where a message stands in the encoding for sockets.
@@ -48,7 +70,7 @@ struct Place {
     frame: Range<usize>,
     json: usize,
     order: u32,
-    event_id: Option<Bytes>,
+    event_id: Option<EventId>,
 }
 
 /// Encoded messages behind each other, and where each ends.
@@ -83,7 +105,14 @@ impl Frames {
 
     /// A message that carries a cursor.
     pub fn with_cursor(json: impl Into<Bytes>, cursor: impl Into<Bytes>) -> Self {
-        Self::new([Message { json: json.into(), order: 0, event_id: Some(cursor.into()) }])
+        let event_id = Some(EventId { cursor: cursor.into(), is_alone: true });
+        Self::new([Message { json: json.into(), order: 0, event_id }])
+    }
+
+    /// A message that says more than the cursor it carries.
+    pub fn with_cursor_beside(json: impl Into<Bytes>, cursor: impl Into<Bytes>) -> Self {
+        let event_id = Some(EventId { cursor: cursor.into(), is_alone: false });
+        Self::new([Message { json: json.into(), order: 0, event_id }])
     }
 
     /// How many messages there are.
@@ -135,6 +164,35 @@ impl Frames {
             Encoding::Json => self.message(place).json,
             Encoding::Lines => join([self.message(place)], b"\n"),
         }
+    }
+
+    /// All messages but a cursor at their end, encoded.
+    pub fn without_cursor(&self, encoding: Encoding) -> Bytes {
+        let is_cursor = |it: &Place| it.event_id.as_ref().is_some_and(|id| id.is_alone);
+        let Some(last) = self.places.last().filter(|it| is_cursor(it)) else {
+            return self.all(encoding);
+        };
+        let before = self.messages().take(self.places.len() - 1);
+        match encoding {
+            Encoding::WebSocket => self.web_socket.slice(..last.frame.start),
+            Encoding::EventStream => {
+                let joined = self.event_stream();
+                let end = joined.ends.iter().rev().nth(1).copied().unwrap_or(0);
+                joined.bytes.slice(..end)
+            }
+            Encoding::Json => join(before, b","),
+            Encoding::Lines => join(before, b"\n"),
+        }
+    }
+
+    /// All messages as events of a stream.
+    pub fn events(&self) -> Events {
+        let bytes = self.event_stream().bytes.clone();
+        let Some(id) = self.places.last().and_then(|it| it.event_id.as_ref()) else {
+            return Events { bytes, id_at: None, has_data: false };
+        };
+        let id_at = Some(bytes.len() - ID.len() - id.cursor.len());
+        Events { bytes, id_at, has_data: !id.is_alone }
     }
 
     /// The length of the encoding for sockets, in bytes.
@@ -195,16 +253,24 @@ fn put_header(bytes: &mut Vec<u8>, length: usize) {
     }
 }
 
-/// An event of an event stream; a message with a cursor moves `Last-Event-ID` and no more.
+/// What an id line begins with.
+const ID: &[u8] = b"id:";
+
+/// An event of an event stream; see [`Events`] for how one with an id ends.
 fn put_event(bytes: &mut Vec<u8>, message: &Message) {
-    if let Some(id) = &message.event_id {
-        bytes.extend(b"id:");
-        bytes.extend(id);
-    } else {
+    let id = message.event_id.as_ref();
+    if id.is_none_or(|id| !id.is_alone) {
         bytes.extend(b"data:");
         bytes.extend(&message.json);
+        bytes.push(b'\n');
     }
-    bytes.extend(b"\n\n");
+    match id {
+        Some(id) => {
+            bytes.extend(ID);
+            bytes.extend(&id.cursor);
+        }
+        None => bytes.push(b'\n'),
+    }
 }
 
 #[cfg(test)]
@@ -240,9 +306,27 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_data_line_and_a_cursor_one_id_line() {
-        assert_eq!(&*frames(&["{}"]).all(Encoding::EventStream), b"data:{}\n\n");
-        let cursor = Frames::with_cursor("{\"type\":\"cursor\"}", "abc");
-        assert_eq!(&*cursor.all(Encoding::EventStream), b"id:abc\n\n");
+    fn an_event_is_one_data_line_and_a_cursor_one_open_id_line() {
+        assert_eq!(&*frames(&["{}", "[]"]).events().bytes, b"data:{}\n\ndata:[]\n\n");
+        let cursor = Frames::with_cursor("{\"type\":\"cursor\"}", "abc").events();
+        assert_eq!(
+            (&*cursor.bytes, cursor.id_at, cursor.has_data),
+            (&b"id:abc"[..], Some(0), false)
+        );
+        let beat = Frames::with_cursor_beside("{}", "abc").events();
+        assert_eq!((&*beat.bytes, beat.id_at), (&b"data:{}\nid:abc"[..], Some(8)));
+        assert!(beat.has_data);
+    }
+
+    #[test]
+    fn a_cursor_at_the_end_can_be_left_out() {
+        let mut messages: Vec<Message> = frames(&["{}", "{}"]).messages().collect();
+        messages.extend(Frames::with_cursor("{\"type\":\"cursor\"}", "abc").messages());
+        let it = Frames::new(messages);
+        assert_eq!(&*it.without_cursor(Encoding::WebSocket), b"\x81\x02{}\x81\x02{}");
+        assert_eq!(&*it.without_cursor(Encoding::EventStream), b"data:{}\n\ndata:{}\n\n");
+        assert_eq!(&*it.without_cursor(Encoding::Json), b"{},{}");
+        let beat = Frames::with_cursor_beside("{}", "abc");
+        assert_eq!(&*beat.without_cursor(Encoding::WebSocket), b"\x81\x02{}");
     }
 }

@@ -215,7 +215,9 @@ pub fn pong() -> String {
     "{\"type\":\"pong\"}".to_owned()
 }
 
-/// The answer of a long poll; `messages` are JSON objects joined by commas.
-pub fn poll(messages: &str, cursor: &str) -> String {
-    format!("{{\"type\":\"poll\",\"messages\":[{messages}],\"cursor\":{}}}", json(&cursor))
+/// The answer of a long poll; `messages` are JSON objects joined by commas. A `partial` one ends
+/// inside a transaction too large for one answer.
+pub fn poll(messages: &str, cursor: &str, partial: bool) -> String {
+    let partial = if partial { ",\"partial\":true" } else { "" };
+    format!("{{\"type\":\"poll\",\"messages\":[{messages}],\"cursor\":{}{partial}}}", json(&cursor))
 }

@@ -4,6 +4,7 @@
 
 mod dev;
 mod feed;
+mod feeds;
 mod large;
 mod metrics;
 mod notify;
@@ -13,7 +14,11 @@ mod proxied;
 mod reshaped;
 mod resume;
 mod retention;
+mod rights;
 mod schema;
+mod start;
 mod storm;
+mod strangers;
 mod support;
 mod talk;
+mod tokens;

@@ -11,8 +11,10 @@ pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod samples;
 mod tests;
+pub(crate) mod tokens;
 pub(crate) mod validators;
 pub(crate) mod wait;
+pub(crate) mod witness;
 pub(crate) mod writers;
 
 use std::future::Future;

@@ -1,7 +1,10 @@
 import { afterEach, expect, test } from 'vitest'
+import type { Client } from '../../src/index.js'
 import { Proxy } from '../support/proxy.js'
-import { Scene, watch } from '../support/scene.js'
+import type { Manners } from '../support/proxy.js'
+import { Scene, brief, live } from '../support/scene.js'
 import type { Course } from '../support/scene.js'
+import { until } from '../support/until.js'
 
 let scene: Scene
 let proxy: Proxy
@@ -10,27 +13,52 @@ afterEach(async () => {
   await scene.strike()
 })
 
-test('where WebSockets are broken SSE serves, from the same cursor', async () => {
+async function behind(manners: Partial<Manners>): Promise<[Client, string[]]> {
   scene = await Scene.set()
-  proxy = await Proxy.before(scene.gateway.port, {})
+  proxy = await Proxy.before(scene.gateway.port, manners)
   const client = scene.client({ url: proxy.url })
-  const courses = watch(client.live<Course>('courses'))
-  await courses.shows('title', [])
+  const heard: string[] = []
+  client.table<Course>('courses').subscribe((event) => heard.push(brief(event)))
+  await live(client)
+  return [client, heard]
+}
+
+async function insert(title: string): Promise<void> {
+  await scene.sql('insert into courses (title) values ($1)', [title])
+}
+
+test('where WebSockets break SSE goes on, from the same cursor', async () => {
+  const [client, heard] = await behind({})
+  await insert('a')
+  await until('the change', () => heard.length === 1)
   expect(client.connection.get().transport).toBe('websocket')
   proxy.manners.breaksUpgrades = true
   proxy.cut()
-  await scene.sql("insert into courses (title) values ('a')")
-  await courses.shows('title', ['a'])
+  await insert('b')
+  await until('what was missed', () => heard.length === 2)
   expect(client.connection.get().transport).toBe('sse')
-}, 60_000)
+  await insert('c')
+  await until('the next', () => heard.length === 3)
+  expect(heard).toEqual(['enter a', 'enter b', 'enter c'])
+})
 
-test('where answers are held back too long poll serves', async () => {
-  scene = await Scene.set({ settings: { SERVER__HEARTBEAT_MS: '500' } })
-  proxy = await Proxy.before(scene.gateway.port, { breaksUpgrades: true, buffers: true })
-  const client = scene.client({ url: proxy.url })
-  const courses = watch(client.live<Course>('courses'))
-  await courses.shows('title', [])
+test('where answers are held back, too, long poll serves', async () => {
+  const [client, heard] = await behind({ breaksUpgrades: true, buffers: true })
   expect(client.connection.get().transport).toBe('poll')
-  await scene.sql("insert into courses (title) values ('a')")
-  await courses.shows('title', ['a'])
-}, 60_000)
+  await insert('a')
+  await until('the change', () => heard.length === 1)
+  await insert('b')
+  await until('the next', () => heard.length === 2)
+  expect(heard).toEqual(['enter a', 'enter b'])
+})
+
+test('a gateway that is away does not cost the page its WebSocket', async () => {
+  const [client, heard] = await behind({})
+  await scene.gateway.end('SIGKILL')
+  await until('attempts to fail', () => client.connection.get().state === 'offline')
+  await insert('a')
+  await scene.gateway.restart()
+  await until('what was missed', () => heard.length === 1)
+  await live(client)
+  expect(client.connection.get().transport).toBe('websocket')
+})

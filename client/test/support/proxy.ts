@@ -53,20 +53,22 @@ export class Proxy {
       }
       const { url, headers } = incoming
       const passed = request({ port, host: '127.0.0.1', path: url, headers })
-      passed.on('upgrade', (answer, upstream) => {
+      passed.on('upgrade', (answer, upstream, head) => {
         const lines = [`HTTP/1.1 101 Switching Protocols`]
         for (let n = 0; n < answer.rawHeaders.length; n += 2) {
           lines.push(`${answer.rawHeaders[n] ?? ''}: ${answer.rawHeaders[n + 1] ?? ''}`)
         }
         socket.write(`${lines.join('\r\n')}\r\n\r\n`)
         let left = proxy.manners.cuts.shift() ?? Infinity
-        upstream.on('data', (part: Buffer) => {
+        const pass = (part: Buffer): void => {
           socket.write(part.subarray(0, left))
           left -= part.length
           if (left > 0) return
           socket.destroy()
           upstream.destroy()
-        })
+        }
+        pass(head)
+        upstream.on('data', pass)
         upstream.on('close', () => socket.destroy())
         socket.on('close', () => upstream.destroy())
         socket.pipe(upstream)

@@ -18,7 +18,11 @@ export async function start(): Promise<void> {
   process.env['DATABASE_URL'] = database
   process.env['JWT_SECRET'] = secret
   process.env['GATEWAY_URL'] = gateway.url
-  const server = await createServer({ server: { port: PORT, strictPort: true } })
+  const server = await createServer({
+    server: { port: PORT, strictPort: true },
+    // A killed gateway is part of the show, and no news of the proxy's.
+    logLevel: 'silent',
+  })
   await server.listen()
   greet(database, gateway)
 

@@ -46,7 +46,7 @@ export class Academy {
     process.env['DATABASE_URL'] = database
     process.env['JWT_SECRET'] = SECRET
     process.env['GATEWAY_URL'] = gateway.url
-    const server = await createServer({ server: { port, strictPort: true }, logLevel: 'error' })
+    const server = await createServer({ server: { port, strictPort: true }, logLevel: 'silent' })
     await server.listen()
     return new Academy(cluster, gateway, server)
   }

@@ -41,7 +41,8 @@ impl Queue {
         if !topics.iter().all(is_live) {
             return false;
         }
-        inner.add(frames.all(self.encoding));
+        let is_told = inner.telling.is_open();
+        inner.add_frames(frames, self.encoding, is_told);
         self.flush(&mut inner);
         true
     }

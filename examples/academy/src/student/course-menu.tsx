@@ -3,11 +3,11 @@ import { useTable } from 'pgfeed/react'
 
 /** The menu in the bar: the same set as the list below, by one subscription. */
 export function CourseMenu(): ReactNode {
-  const { rows } = useTable('courses', { orderBy: 'title' })
+  const { rows, status } = useTable('courses', { orderBy: 'title' })
   return (
     <details className="menu">
       <summary>
-        Courses <span className="badge">{rows.length}</span>
+        Courses {status !== 'loading' && <span className="badge">{rows.length}</span>}
       </summary>
       <ul>
         {rows.map(({ id, title }) => (

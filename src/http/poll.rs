@@ -1,0 +1,82 @@
+//! Long poll: one answer at a time, for clients that can hold no connection.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use super::{
+    answer::{self, Answer},
+    routes::{Request, Site},
+    visit::{self, Visit},
+};
+use crate::{
+    auth::claims::Claims,
+    session::{poll::Poll, spec, subscription::Refusal},
+    wire::{Code, reply},
+};
+
+/// How long a poll waits where it does not say.
+const WAIT_SECONDS: u64 = 25;
+
+/// The longest wait. Proxies cut what is silent for a minute.
+const WAIT_SECONDS_MAX: u64 = 60;
+
+/// How many changes an answer has where the poll does not say; its bytes are limited anyway.
+const LIMIT: usize = 10_000;
+
+impl Site {
+    /// Answers `/poll/{feed}/`.
+    pub(super) async fn poll(self: Arc<Self>, request: Request, feed: &str) -> Answer {
+        let answer = match visit::preflight(&self, &request) {
+            Some(answer) => answer,
+            None => match self.look(&request, feed).await {
+                Ok(answer) => answer,
+                Err(refusal) => visit::refuse(&refusal),
+            },
+        };
+        visit::allow_origin(&self, &request, answer)
+    }
+
+    async fn look(&self, request: &Request, feed: &str) -> Result<Answer, Refusal> {
+        let Visit { pass, claims, query, declared, subscriptions } =
+            self.visit(request, feed).await?;
+        let wait = number("wait", query.wait.as_deref(), WAIT_SECONDS, 0..=WAIT_SECONDS_MAX)?;
+        let limit = number("limit", query.limit.as_deref(), LIMIT as u64, 1..=LIMIT as u64)?;
+        let wait = Duration::from_secs(wait).min(left(claims.as_deref()));
+        let poll = Poll {
+            context: Arc::clone(&self.context),
+            declared: spec::declared(declared.as_ref(), claims.as_deref()),
+            claims,
+            requests: subscriptions,
+            wait,
+            limit: usize::try_from(limit).unwrap_or(LIMIT),
+        };
+        let told = poll.answer().await?;
+        drop(pass);
+        let messages = told.messages.join(&b","[..]);
+        let messages = String::from_utf8(messages).expect("messages are JSON text");
+        let text = reply::poll(&messages, &told.cursor, told.is_partial);
+        Ok(answer::json(StatusCode::OK, text))
+    }
+}
+
+/// How long a token still holds: no change is sent after it.
+fn left(claims: Option<&Claims>) -> Duration {
+    let Some(claims) = claims else { return Duration::MAX };
+    let now = jiff::Timestamp::now().as_millisecond();
+    let left = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
+    Duration::from_millis(u64::try_from(left).unwrap_or(0))
+}
+
+fn number(
+    name: &str,
+    text: Option<&str>,
+    otherwise: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<u64, Refusal> {
+    let Some(text) = text else { return Ok(otherwise) };
+    text.parse().ok().filter(|it| range.contains(it)).ok_or_else(|| {
+        let message = format!("`{name}` takes {} to {}", range.start(), range.end());
+        Refusal::new(Code::BadMessage, message)
+    })
+}

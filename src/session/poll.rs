@@ -1,0 +1,119 @@
+//! One answer to a poll: what lies behind a cursor, for several subscriptions at once.
+//!
+//! A poll leaves nothing behind: its cursor is its only state, the same for all its
+//! subscriptions. So it goes through the feed by itself, from that position on, and takes no
+//! place among the live clients. Its changes go by `sub`, for `topic` is a gateway's own word.
+
+mod collect;
+mod walk;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout};
+
+pub use self::collect::Answer;
+use self::collect::{Collector, Sub};
+use super::{
+    Context,
+    resume::{self, Resumed},
+    shapes::Since,
+    spec::{Filters, spec},
+    subscription::Refusal,
+};
+use crate::{
+    auth::claims::Claims,
+    change::BadCursor,
+    feed::{LogError, TopicSpec},
+    wire::{Code, Subscribe, reply::Resync},
+};
+
+/// How long a cursor may take to be found: one ahead of this gateway waits for the database.
+const FIND_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a poll asks for.
+pub struct Poll {
+    /// What all sessions share.
+    pub context: Arc<Context>,
+    /// Who asks.
+    pub claims: Option<Arc<Claims>>,
+    /// The owner's filters, where the feed is a declared one.
+    pub declared: Option<Filters>,
+    /// The subscriptions; all have the same `since`.
+    pub requests: Vec<Subscribe>,
+    /// How long to wait for something.
+    pub wait: Duration,
+    /// How many changes at most, but for one transaction that has more.
+    pub limit: usize,
+}
+
+impl Poll {
+    /// Answers as soon as there is something, or when the wait is over.
+    pub async fn answer(&self) -> Result<Answer, Refusal> {
+        let deadline = Instant::now() + self.wait;
+        let mut subs = Vec::with_capacity(self.requests.len());
+        for request in &self.requests {
+            let spec = self.spec(request)?;
+            subs.push(Sub::new(&self.context.hub, request.clone(), &spec)?);
+        }
+        let to = Collector::new(subs, self.limit);
+        match self.requests.first().and_then(|it| it.since.as_deref()) {
+            None => self.begin(to, None),
+            Some(since) => {
+                let shapes: Vec<String> = to.subs.iter().map(Sub::shape).collect();
+                let since = Since::unfolded(since, &shapes).map_err(bad)?;
+                self.go_on(to, &Since::parse(&since).map_err(bad)?, deadline).await
+            }
+        }
+    }
+
+    fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
+        spec(&self.context, self.claims.as_deref(), self.declared.as_ref(), request)
+    }
+
+    /// Answers from now; `reason` is why not from where the client stood.
+    fn begin(&self, mut to: Collector, reason: Option<Resync>) -> Result<Answer, Refusal> {
+        let (_, _, mark) = self.context.hub.now().ok_or_else(|| {
+            Refusal::new(Code::Unavailable, "the database has not been reached yet; try again")
+        })?;
+        for sub in &to.subs {
+            to.messages.extend(sub.start(&mark.text, reason));
+        }
+        to.settle(&mark.text, false);
+        Ok(to.answer())
+    }
+
+    async fn go_on(
+        &self,
+        mut to: Collector,
+        since: &Since,
+        deadline: Instant,
+    ) -> Result<Answer, Refusal> {
+        let found = timeout(FIND_LIMIT, resume::find(&self.context, &since.cursor)).await;
+        let (position, first) = match found {
+            Ok(Ok(Resumed::At { position, first })) => (position, first),
+            Ok(Ok(Resumed::Over(reason))) => return self.begin(to, Some(reason)),
+            Ok(Err(error)) => return Err(unread(&error)),
+            Err(_) => return Err(Refusal::new(Code::Unavailable, UNREAD)),
+        };
+        let cursor = since.cursor.to_text();
+        for sub in &to.subs {
+            // The position is good; the rows that the client holds are not.
+            if !since.admits(&sub.shape()) {
+                to.messages.extend(sub.start(&cursor, Some(Resync::ShapeChanged)));
+            }
+        }
+        to.settle(&cursor, false);
+        self.walk(to, position, first, deadline).await.map_err(|error| unread(&error))
+    }
+}
+
+fn bad(bad: BadCursor) -> Refusal {
+    Refusal::new(Code::BadCursor, bad.to_string())
+}
+
+fn unread(error: &LogError) -> Refusal {
+    tracing::warn!(%error, "A poll could not be answered.");
+    Refusal::new(Code::Unavailable, UNREAD)
+}
+
+const UNREAD: &str = "the database cannot be read now; ask again";

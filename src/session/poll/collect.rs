@@ -1,0 +1,210 @@
+//! Puts the messages of one poll together, up to where its answer may end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    feed::{
+        Body, Chunk, Hub, LogRow, Notice, Topic, TopicSpec, encode::Addressee, route::messages_of,
+    },
+    session::{shapes::suffix, subscription::Refusal},
+    wire::{
+        Code, Subscribe,
+        reply::{self, Ended, Resync, Subscribed},
+    },
+};
+
+/// About how large an answer may be.
+const BYTES_MAX: usize = 1024 * 1024;
+
+/// One subscription of a poll.
+pub(super) struct Sub {
+    pub(super) request: Subscribe,
+    topic: Arc<Topic>,
+    /// Why what it has been told is void; told at the next position.
+    void: Option<Void>,
+    is_ended: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Void {
+    Resync(Resync),
+    Gone,
+}
+
+/// The messages of one answer.
+pub(super) struct Collector {
+    pub(super) subs: Vec<Sub>,
+    pub(super) messages: Vec<Bytes>,
+    limit: usize,
+    changes: usize,
+    bytes: usize,
+    /// The messages before the last position that may be told.
+    settled: usize,
+    cursor: String,
+    is_partial: bool,
+    is_full: bool,
+}
+
+/// What a poll is told.
+#[derive(Debug)]
+pub struct Answer {
+    /// The messages as JSON text.
+    pub messages: Vec<Bytes>,
+    /// Where to go on.
+    pub cursor: String,
+    /// Whether the cursor stands inside a very large transaction.
+    pub is_partial: bool,
+}
+
+impl Sub {
+    pub(super) fn new(hub: &Hub, request: Subscribe, spec: &TopicSpec) -> Result<Self, Refusal> {
+        let topic = topic(hub, spec)?;
+        Ok(Self { request, topic, void: None, is_ended: false })
+    }
+
+    pub(super) fn shape(&self) -> String {
+        self.topic.spec.shape()
+    }
+
+    /// `subscribed`, and why rows held from before are void.
+    pub(super) fn start(&self, cursor: &str, reason: Option<Resync>) -> Vec<Bytes> {
+        let subscribed = reply::subscribed(&Subscribed {
+            id: &self.request.id,
+            topic: self.topic.id,
+            shape: &self.shape(),
+            table: &self.topic.spec.table,
+            columns: self.topic.columns(),
+            cursor,
+            live: false,
+        });
+        let resync = reason.map(|reason| reply::resync(&self.request.id, reason, cursor).into());
+        std::iter::once(subscribed.into()).chain(resync).collect()
+    }
+
+    fn is_of(&self, oid: u32) -> bool {
+        self.topic.spec.table.oid == oid
+    }
+}
+
+/// A topic by its name on the wire; a poll does not follow it.
+fn topic(hub: &Hub, spec: &TopicSpec) -> Result<Arc<Topic>, Refusal> {
+    let topic = hub
+        .acquire(spec)
+        .ok_or_else(|| Refusal::new(Code::Unavailable, "the table is being changed; try again"))?;
+    hub.release(topic.id);
+    Ok(topic)
+}
+
+impl Collector {
+    pub(super) fn new(subs: Vec<Sub>, limit: usize) -> Self {
+        Self {
+            subs,
+            messages: Vec::new(),
+            limit,
+            changes: 0,
+            bytes: 0,
+            settled: 0,
+            cursor: String::new(),
+            is_partial: false,
+            is_full: false,
+        }
+    }
+
+    /// Whether the answer ends at the last position.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Whether there is something to say at the last position.
+    pub(super) fn has_news(&self) -> bool {
+        self.settled > 0
+    }
+
+    /// Whether so many more changes may come before the limit.
+    pub(super) fn has_room_for(&self, changes: usize) -> bool {
+        self.changes + changes <= self.limit
+    }
+
+    /// Adds what the rows are to the subscriptions.
+    pub(super) fn add(&mut self, rows: &[&LogRow]) {
+        for sub in &mut self.subs {
+            let is_gap = |row: &&LogRow| matches!(&row.body, Body::Gap(it) if sub.is_of(it.oid));
+            if rows.iter().copied().any(|row| is_gap(&row)) {
+                sub.void = Some(Void::Resync(Resync::CaptureGap));
+            } else if rows.iter().any(|row| !sub.topic.can_judge(row)) {
+                sub.void.get_or_insert(Void::Resync(Resync::TableChanged));
+            }
+        }
+        let mut merged = Vec::new();
+        for sub in self.subs.iter_mut().filter(|it| it.void.is_none() && !it.is_ended) {
+            let to = Addressee::Subscription(&sub.request.id);
+            match messages_of(rows.iter().copied(), &[(Arc::clone(&sub.topic), to)]) {
+                Ok(messages) => merged.extend(messages),
+                Err(_) => sub.void = Some(Void::Resync(Resync::CaptureGap)),
+            }
+        }
+        merged.sort_by_key(|message| message.order);
+        self.changes += merged.len();
+        self.bytes += merged.iter().map(|it| it.json.len()).sum::<usize>();
+        self.messages.extend(merged.into_iter().map(|it| it.json));
+    }
+
+    /// Takes what a chunk says of its tables.
+    pub(super) fn heed(&mut self, chunk: &Chunk) {
+        for sub in &mut self.subs {
+            let void = match chunk.notice_for(&sub.topic) {
+                None => continue,
+                Some(Notice::TableChanged(_)) => Void::Resync(Resync::TableChanged),
+                Some(Notice::Gap(_) | Notice::Unjudged(_)) => Void::Resync(Resync::CaptureGap),
+                Some(Notice::HistoryChanged) => Void::Resync(Resync::HistoryChanged),
+                Some(Notice::TableGone(_)) => Void::Gone,
+            };
+            sub.void = Some(void);
+        }
+    }
+
+    /// The answer may end here; `spec` reads a subscription's request anew.
+    pub(super) fn reach(
+        &mut self,
+        cursor: &str,
+        is_partial: bool,
+        hub: &Hub,
+        spec: impl Fn(&Subscribe) -> Result<TopicSpec, Refusal>,
+    ) {
+        for sub in self.subs.iter_mut().filter(|it| !it.is_ended) {
+            let Some(void) = sub.void.take() else { continue };
+            self.is_full = true;
+            let now = spec(&sub.request).and_then(|spec| topic(hub, &spec));
+            match (void, now) {
+                (Void::Resync(reason), Ok(topic)) => {
+                    sub.topic = topic;
+                    self.messages.extend(sub.start(cursor, Some(reason)));
+                }
+                _ => {
+                    sub.is_ended = true;
+                    let ended = Some(Ended::TableUnwatched);
+                    self.messages.push(reply::unsubscribed(&sub.request.id, ended).into());
+                }
+            }
+        }
+        self.settle(cursor, is_partial);
+        self.is_full |= self.changes >= self.limit || self.bytes >= BYTES_MAX;
+    }
+
+    /// What was added so far stands before this position.
+    pub(super) fn settle(&mut self, cursor: &str, is_partial: bool) {
+        cursor.clone_into(&mut self.cursor);
+        self.is_partial = is_partial;
+        self.settled = self.messages.len();
+    }
+
+    /// The answer: what lies before the last position that may be told.
+    pub(super) fn answer(mut self) -> Answer {
+        self.messages.truncate(self.settled);
+        let shapes: Vec<String> = self.subs.iter().map(Sub::shape).collect();
+        let cursor = self.cursor + &suffix(&shapes);
+        Answer { messages: self.messages, cursor, is_partial: self.is_partial }
+    }
+}

@@ -1,0 +1,40 @@
+//! Tokens: good ones as an issuer makes them, and bad ones as nobody should.
+
+use data_encoding::BASE64URL_NOPAD;
+use pgfeed::auth::{
+    AuthKeys, Settings,
+    mint::{Order, mint},
+};
+use ring::hmac;
+use serde_json::{Map, Value};
+
+/// The secret of the gateways in tests.
+pub(crate) const SECRET: &str = "a secret of tests, of thirty-two bytes and more";
+
+/// A good token for an hour.
+pub(crate) fn token(claims: &Value) -> String {
+    token_for(claims, 3_600)
+}
+
+/// A good token that ends after some seconds.
+pub(crate) fn token_for(claims: &Value, ttl_seconds: u32) -> String {
+    let settings =
+        Settings { keys: AuthKeys::Secret(SECRET.as_bytes().to_vec()), ..Settings::default() };
+    let mut claims: Map<String, Value> = claims.as_object().expect("claims").clone();
+    // A numeric subject is a claim like any other to the mint.
+    let subject = claims.get("sub").and_then(Value::as_str).map(str::to_owned);
+    if subject.is_some() {
+        claims.remove("sub");
+    }
+    let order = Order { subject, ttl_seconds, claims, ..Order::default() };
+    mint(&settings, order, jiff::Timestamp::now().as_second()).expect("a token")
+}
+
+/// A token with any header and payload, signed with HMAC-SHA256 by any key.
+pub(crate) fn forged(header: &Value, payload: &Value, key: &[u8]) -> String {
+    let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let signed = format!("{}.{}", part(header), part(payload));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let tag = hmac::sign(&key, signed.as_bytes());
+    format!("{signed}.{}", BASE64URL_NOPAD.encode(tag.as_ref()))
+}
