@@ -18,6 +18,7 @@ pub mod retention;
 mod rhythm;
 mod rows;
 mod shapes;
+mod snapshot;
 mod types;
 pub mod wake;
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::fitness::Fitness;
@@ -70,6 +73,7 @@ impl Feed {
             history: Arc::<PgLog>::clone(&log),
             access,
             limits: limits(settings),
+            snapshots: Arc::new(Semaphore::new(settings.limits.snapshots_max)),
             heartbeat_ms: settings.server.heartbeat_ms,
             drain: CancellationToken::new(),
         });

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 
 use super::{
+    news::is_news,
     resume::{self, Resumed},
     shapes::Since,
     subscription::{Refusal, Shared, Ticket},
@@ -21,6 +22,7 @@ use crate::{
         encode::Addressee,
         filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
+        log::RowsError,
         route::messages_of,
     },
     wire::{
@@ -117,9 +119,16 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
     // Read before the cursor is held against what was noted of the table.
     let noted = if matches!(start, Start::Cursor(_)) { shared.context.hub.head() } else { 0 };
     let catch_up = CatchUp { shared: &shared, ticket: &ticket, noted };
-    match catch_up.run(start).await {
-        Ok(()) => {}
-        Err(Failure::Over { reason, is_told }) => catch_up.start_over(reason, is_told).await,
+    let mut ended = catch_up.run(start).await;
+    while let Err(Failure::Over { reason, is_told }) = ended {
+        ended = if ticket.request.snapshot {
+            catch_up.from_snapshot(Some((reason, is_told))).await
+        } else {
+            catch_up.start_over(reason, is_told).await
+        };
+    }
+    match ended {
+        Ok(()) | Err(Failure::Over { .. }) => {}
         Err(Failure::Ended) => super::client::restart(&shared, &ticket),
         Err(Failure::Log(error)) => {
             tracing::warn!(%error, "A subscription could not be caught up.");
@@ -136,7 +145,7 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
 }
 
 /// Why a catch-up cannot go on.
-enum Failure {
+pub(super) enum Failure {
     /// It starts over.
     Over { reason: Resync, is_told: bool },
     /// Its topic ended: the table is another one, or gone.
@@ -145,22 +154,33 @@ enum Failure {
     Log(LogError),
 }
 
+impl From<RowsError> for Failure {
+    fn from(error: RowsError) -> Self {
+        Self::Log(match error {
+            RowsError::Log(error) => error,
+            // The hub has not heard of it yet; when it has, the client may ask again.
+            RowsError::Changed => LogError { message: error.to_string(), is_transient: true },
+        })
+    }
+}
+
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
         Self::Log(error)
     }
 }
 
-struct CatchUp<'a> {
-    shared: &'a Arc<Shared>,
-    ticket: &'a Ticket,
+pub(super) struct CatchUp<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) ticket: &'a Ticket,
     /// What chunks up to here say of the table's shape, the cursor was held against.
-    noted: u64,
+    pub(super) noted: u64,
 }
 
 impl CatchUp<'_> {
     async fn run(&self, start: Start) -> Result<(), Failure> {
         match start {
+            Start::Now if self.ticket.request.snapshot => self.from_snapshot(None).await,
             Start::Now => self.from_now().await,
             Start::Cursor(cursor) => self.from_cursor(&cursor).await,
             Start::Over { reason, is_told } => Err(Failure::Over { reason, is_told }),
@@ -186,12 +206,12 @@ impl CatchUp<'_> {
         }
     }
 
-    async fn start_over(&self, reason: Resync, is_told: bool) {
+    async fn start_over(&self, reason: Resync, is_told: bool) -> Result<(), Failure> {
         let mut heads = self.shared.context.hub.heads();
         loop {
             match join_now(self.shared, self.ticket, &Start::Over { reason, is_told }) {
-                Ok(()) => return,
-                Err(NotYet::Ended) => return super::client::restart(self.shared, self.ticket),
+                Ok(()) => return Ok(()),
+                Err(NotYet::Ended) => return Err(Failure::Ended),
                 Err(_) => heads.changed().await.unwrap_or_default(),
             }
         }
@@ -203,21 +223,32 @@ impl CatchUp<'_> {
         let now = self.topic().spec.shape();
         let is_other = shape.as_ref().is_some_and(|it| *it != now);
         let since = since.as_ref().and_then(|text| Since::parse(text).ok());
-        if is_other || since.is_some_and(|it| !it.admits(&now)) {
-            return Err(over(self.other_shape(&now)));
+        // Where the table itself is another one, that is the reason to tell.
+        let is_older = cursor.tick < self.shared.context.history.since(&self.topic().spec.table);
+        if !is_older && (is_other || since.is_some_and(|it| !it.admits(&now))) {
+            return Err(over(Resync::ShapeChanged));
         }
         let (position, first) = match resume::find(&self.shared.context, cursor).await? {
             Resumed::At { position, first } => (position, first),
             Resumed::Over(reason) => return Err(over(reason)),
         };
-        let since = self.shared.context.history.since(&self.topic().spec.table);
-        if position.tick.id < since {
+        if is_older {
             return Err(over(Resync::TableChanged));
         }
         let text: Arc<str> = cursor.to_text().into();
         tell_start(self.shared, self.ticket, &text, &Start::Now, false);
         let frames = Arc::new(Frames::default());
         let mark = CursorMark { text, frames };
+        self.from_position(position, first, mark).await
+    }
+
+    /// Goes on from a position that the client has been told.
+    pub(super) async fn from_position(
+        &self,
+        position: Position,
+        first: Option<u64>,
+        mark: CursorMark,
+    ) -> Result<(), Failure> {
         match first {
             Some(first) => self.from_chunk(first - 1, position, mark).await,
             None => {
@@ -225,14 +256,6 @@ impl CatchUp<'_> {
                 self.from_chunk(seq, position, mark).await
             }
         }
-    }
-
-    /// Whether the table is what differs from the shape that the client has, or what it asked.
-    fn other_shape(&self, now: &str) -> Resync {
-        let table = |shape: &str| shape.split('|').next().map(str::to_owned);
-        let had = self.ticket.request.shape.as_deref().and_then(table);
-        let is_other = had.is_some() && had != table(now);
-        if is_other { Resync::TableChanged } else { Resync::ShapeChanged }
     }
 
     /// Goes through the tail after chunk `seq`, then joins.
@@ -245,8 +268,9 @@ impl CatchUp<'_> {
         let hub = &self.shared.context.hub;
         let mut heads = hub.heads();
         let mut reached = known.clone();
+        let told_from = self.last_with(seq, &known);
         loop {
-            match self.join(seq, &known) {
+            match self.join(seq, &known, told_from) {
                 Ok(()) => return Ok(()),
                 Err(NotYet::Ended) => return Err(Failure::Ended),
                 Err(NotYet::Unsettled) if hub.head() <= seq => {
@@ -265,7 +289,7 @@ impl CatchUp<'_> {
             if self.shared.queue.is_closed() {
                 return Ok(());
             }
-            let frames = self.frames(&chunk, &known)?;
+            let frames = self.frames(&chunk, &known, told_from)?;
             self.shared.push_to(self.ticket, &frames);
             if let Some(newer) = &chunk.cursor {
                 mark = newer.clone();
@@ -275,41 +299,49 @@ impl CatchUp<'_> {
         }
     }
 
+    /// The last chunk after `seq` with a row that lies before a position. A position may have one
+    /// and not another that came before it in the same read.
+    fn last_with(&self, seq: u64, position: &Position) -> u64 {
+        let hub = &self.shared.context.hub;
+        let (mut left, mut at, mut last) = (position.since.ids.count(), seq + 1, 0);
+        while left > 0
+            && let Some(chunk) = hub.chunk(at)
+        {
+            let has = |row: &&LogRow| position.since.ids.contains(row.id);
+            let count = chunk.rows.iter().filter(has).count() as u64;
+            if count > 0 {
+                left = left.saturating_sub(count);
+                last = at;
+            }
+            at += 1;
+        }
+        last
+    }
+
     /// A chunk's messages for this subscription, and its cursor behind them.
-    fn frames(&self, chunk: &Chunk, known: &Position) -> Result<Frames, Failure> {
+    /// It is not told where the client knows more than lies before it.
+    fn frames(&self, chunk: &Chunk, known: &Position, told_from: u64) -> Result<Frames, Failure> {
         let notice = chunk.notice_for(self.topic());
-        if let Some(notice) = notice.filter(|notice| self.is_news(*notice, chunk, known)) {
+        if let Some(notice) = notice.filter(|it| is_news(*it, chunk, known, self.noted)) {
             return Err(match notice {
                 Notice::TableChanged(_) => Failure::Ended,
                 Notice::TableGone(_) if chunk.seq > self.noted => Failure::Ended,
-                Notice::TableGone(_) | Notice::Gap(_) | Notice::Unjudged(_) => over(Resync::CaptureGap),
+                Notice::TableGone(_) | Notice::Gap(_) | Notice::Unjudged(_) => {
+                    over(Resync::CaptureGap)
+                }
                 Notice::HistoryChanged => over(Resync::HistoryChanged),
             });
         }
         let rows = chunk.rows.iter().filter(|row| !known.has(row.id, row.xid));
         let mut messages = self.messages(rows)?;
-        if let (false, Some(mark)) = (messages.is_empty(), &chunk.cursor) {
+        let mark = chunk.cursor.as_ref().filter(|_| chunk.seq >= told_from);
+        if let (false, Some(mark)) = (messages.is_empty(), mark) {
             messages.push(self.cursor(&mark.text, !chunk.is_whole));
         }
         Ok(Frames::new(messages))
     }
 
     #[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
-    /// Whether a notice is of something that lies after the cursor: it may have been given by a
-    /// gateway that was further.
-    fn is_news(&self, notice: Notice, chunk: &Chunk, known: &Position) -> bool {
-        let mut rows = chunk.rows.iter().filter(|row| !known.has(row.id, row.xid));
-        match notice {
-            Notice::TableChanged(_) | Notice::TableGone(_) | Notice::Unjudged(_) => {
-                chunk.seq > self.noted || rows.next().is_some()
-            }
-            Notice::Gap(oid) => {
-                rows.any(|row| matches!(&row.body, Body::Gap(table) if table.oid == oid))
-            }
-            Notice::HistoryChanged => true,
-        }
-    }
-
     fn messages<'r>(
         &self,
         rows: impl IntoIterator<Item = &'r LogRow>,
@@ -331,7 +363,7 @@ impl CatchUp<'_> {
         Message { json: json.into(), order: u32::MAX, event_id }
     }
 
-    fn join(&self, seq: u64, known: &Position) -> Result<(), NotYet> {
+    fn join(&self, seq: u64, known: &Position, told_from: u64) -> Result<(), NotYet> {
         let shared = self.shared;
         let replay = |missing: &[Arc<Chunk>], joined: &Joined| {
             let member = shared.set_live(self.ticket, joined.after);
@@ -339,7 +371,7 @@ impl CatchUp<'_> {
                 return member;
             }
             for chunk in missing {
-                match self.frames(chunk, known) {
+                match self.frames(chunk, known, told_from) {
                     Ok(frames) => {
                         shared.push_to(self.ticket, &frames);
                     }

@@ -39,8 +39,7 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
     };
     let since = Since { ids: cursor.ids.clone(), sum: cursor.sum };
     let position = Position { tick, since: Arc::new(since) };
-    come_up_to(&context.hub, &position).await;
-    let first = context.hub.first_after(&position);
+    let first = place(&context.hub, &position).await;
     let is_part = match first {
         Some(first) if tail_has(&context.hub, first, &position) => true,
         _ => context.history.has(&position).await?,
@@ -52,6 +51,13 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
     let is_expired = context.history.find(cursor).await? == Found::Expired;
     let reason = if is_expired { Resync::CursorExpired } else { Resync::HistoryChanged };
     Ok(Resumed::Over(reason))
+}
+
+/// The first chunk of the tail that may hold more than a position of this history, where the tail
+/// reaches back so far.
+pub async fn place(hub: &Hub, position: &Position) -> Option<u64> {
+    come_up_to(hub, position).await;
+    hub.first_after(position)
 }
 
 /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To

@@ -115,11 +115,14 @@ impl Listener {
     fn hear(&mut self, text: &str) {
         match Payload::read(text) {
             Payload::Wake => self.wake.wake(),
+            Payload::Catalog => self.wake.wake_for_catalog(),
             Payload::Change(told) => match self.change(told) {
                 Some(change) => {
                     if self.undurable_tx.try_send(change).is_err() {
                         self.ignore("more hand-written payloads than can be relayed");
                     }
+                    // The relay looks for them between reads.
+                    self.wake.wake();
                 }
                 None => self.ignore("not for a table with `undurable = true`"),
             },
@@ -178,7 +181,7 @@ async fn drive(mut connection: Connection, wake: Arc<Wake>, payloads_tx: mpsc::S
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(it))) if it.channel() == CHANNEL => {
-                if is_plain_wake(it.payload()) {
+                if Payload::read(it.payload()) == Payload::Wake {
                     wake.wake();
                 } else if payloads_tx.send(it.payload().to_owned()).await.is_err() {
                     return;
@@ -192,9 +195,4 @@ async fn drive(mut connection: Connection, wake: Arc<Wake>, payloads_tx: mpsc::S
             None => return,
         }
     }
-}
-
-/// Whether a payload is one of ours that says no more than that the log has grown.
-fn is_plain_wake(text: &str) -> bool {
-    matches!(serde_json::from_str(text), Ok(Payload { log: true, catalog: false, .. }))
 }

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     change::{Cursor, Position, Table, Tick, position::check},
     feed::{
-        Catalog, ChangeLog, LogError,
-        log::{Found, LogRows, Start},
+        Catalog, ChangeLog, LogError, Topic,
+        log::{Found, LogRows, RowsAt, RowsError, Start},
     },
     tasks,
 };
@@ -122,6 +122,10 @@ fn tell(error: &dyn std::error::Error) -> String {
 
 impl ChangeLog for PgLog {
     type Reader = Reader;
+
+    async fn rows_of(&self, topics: Vec<Arc<Topic>>) -> Result<RowsAt, RowsError> {
+        super::snapshot::read(self, topics).await
+    }
 
     async fn follow(&self, from: Option<&Position>) -> Result<Start<Reader>, LogError> {
         let doing = "starting to follow the log";
@@ -246,7 +250,7 @@ pub(super) fn history(text: &str) -> u64 {
     u64::from_str_radix(&digits, 16).unwrap_or_default()
 }
 
-fn tick(row: &Row) -> Result<Tick, tokio_postgres::Error> {
+pub(super) fn tick(row: &Row) -> Result<Tick, tokio_postgres::Error> {
     let snapshot: String = row.try_get(2)?;
     Ok(Tick {
         id: row.try_get(0)?,

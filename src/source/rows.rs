@@ -56,6 +56,10 @@ const ROWS: &str = concat!(
                           offset 0) l"
 );
 
+/// What a row is known by, of those that a snapshot has not seen.
+pub(super) const SINCE: &str =
+    concat!("select l.id, l.xid, l.at from ", not_seen!("id, xid, at"), " l");
+
 /// The statements above, prepared on one connection.
 #[derive(Clone)]
 pub(super) struct Statements {
@@ -99,7 +103,7 @@ impl Statements {
     }
 }
 
-fn bounds(base: &Snapshot) -> (String, Vec<String>) {
+pub(super) fn bounds(base: &Snapshot) -> (String, Vec<String>) {
     (base.xmax().to_string(), base.open().iter().map(u64::to_string).collect())
 }
 

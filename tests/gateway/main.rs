@@ -22,3 +22,4 @@ mod strangers;
 mod support;
 mod talk;
 mod tokens;
+mod transports;

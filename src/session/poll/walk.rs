@@ -5,10 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    Poll,
-    collect::{Answer, Collector},
-};
+use super::{Poll, collect::Collector};
 use crate::{
     change::{Position, cursor::RUNS_MAX, position::Progress},
     feed::{
@@ -26,7 +23,7 @@ impl Poll {
         from: Position,
         first: Option<u64>,
         deadline: Instant,
-    ) -> Result<Answer, LogError> {
+    ) -> Result<Collector, LogError> {
         let hub = &self.context.hub;
         let mut heads = hub.heads();
         // What only a NOTIFY told stands in no log and at no position: new is what comes now.
@@ -57,7 +54,7 @@ impl Poll {
                 () = self.context.drain.cancelled() => break,
             }
         }
-        Ok(to.answer())
+        Ok(to)
     }
 
     fn by_chunk(&self, to: &mut Collector, chunk: &Arc<Chunk>, from: &Position, is_new: bool) {

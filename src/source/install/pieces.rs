@@ -21,7 +21,10 @@ pub(super) const PREPARE: &str = "
 
 macro_rules! pieces {
     ($($path:literal),* $(,)?) => {
-        &[$((concat!("sql/pgfeed/", $path), include_str!(concat!("../../../sql/pgfeed/", $path)))),*]
+        &[$((
+            concat!("sql/pgfeed/", $path),
+            include_str!(concat!("../../../sql/pgfeed/", $path)),
+        )),*]
     };
 }
 

@@ -1,5 +1,5 @@
-//! Overlapping writers: random pauses, savepoints, aborts, deadlocks, one transaction open throughout.
-//! They go on over crashes of their server, until it is calm.
+//! Overlapping writers: random pauses, savepoints, aborts, deadlocks, one transaction open all the
+//! time. They go on over crashes of their server, until it is calm.
 
 use tokio::{
     sync::watch,
