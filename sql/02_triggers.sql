@@ -236,6 +236,30 @@ begin
 end
 $do$;
 
+-- 006_shape.sql: since when each table on the feed has the columns and the capture that it has now,
+-- as gateways noticed it. A client that comes back from before then cannot go on from there.
+do $do$
+begin
+  if pg_catalog.to_regclass('pgfeed.shape') is not null then return; end if;
+
+  create table pgfeed.shape (
+    rel     oid    not null,
+    shape   bigint not null,
+    capture bigint not null,
+    since   bigint not null,
+    constraint shape_pkey primary key (rel)
+  );
+
+  comment on table pgfeed.shape is
+    'Columns and capture of tables on the feed as gateways last saw them. Written by '
+    'pgfeed.note_shapes().';
+  comment on column pgfeed.shape.shape is 'A number for name, key and columns.';
+  comment on column pgfeed.shape.capture is 'A number for the triggers and attached partitions.';
+  comment on column pgfeed.shape.since is
+    'pgfeed.tick.id: positions from this tick on have only rows of this shape behind them.';
+end
+$do$;
+
 -- pgfeed.watched: the tables on the feed, as they are called now.
 -- triggers: how many of the feed's triggers the table itself has; pgfeed.status() says whether they
 -- are right.
@@ -466,6 +490,41 @@ $fn$;
 comment on function pgfeed.capture_careful(integer, oid, text, record, record, boolean) is
   'Used by the trigger functions: logs a change that the ordinary path cannot, and never fails.';
 
+-- pgfeed.capture_of(p_rel): one number for how the writes of a table are captured.
+--
+-- Another number means that writes may have passed unseen: a trigger was switched off and on again
+-- (which makes a new version of its row in the catalog), or a partition was attached, whose rows
+-- came without an INSERT. One that was made in its place is empty and changes nothing.
+-- Parameters: p_rel the table. Returns: the number. Tables touched: catalog only.
+create or replace function pgfeed.capture_of(p_rel oid) returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with recursive tree as (
+    select p_rel as rel, false as attached
+    union all
+    select i.inhrelid, i.xmin <> y.xmin
+      from tree t
+      join pg_inherits i on i.inhparent = t.rel
+      join pg_type y on y.typrelid = i.inhrelid
+  )
+  select hashtextextended(concat(
+    (select string_agg(concat_ws(' ', g.oid, g.xmin, g.tgenabled), ',' order by g.oid)
+       from pg_trigger g
+      where g.tgrelid = p_rel
+        and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))),
+    ';',
+    (select string_agg(concat_ws(' ', g.oid, g.tgenabled), ',' order by g.oid)
+       from tree t
+       join pg_trigger g on g.tgrelid = t.rel and t.rel <> p_rel and g.tgenabled in ('D', 'R')
+      where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))),
+    ';',
+    (select string_agg(t.rel::text, ',' order by t.rel) from tree t where t.attached)), 0)
+$fn$;
+
+comment on function pgfeed.capture_of(oid) is
+  'Used by pgfeed.note_shapes(): a number for how the writes of a table are captured.';
+
 -- pgfeed.capture_truncate(p_watch, p_rel): logs a TRUNCATE.
 --
 -- Parameters: p_watch pgfeed.watch_list.id or null; p_rel the table that lost its rows.
@@ -622,7 +681,7 @@ begin
   execute format('grant select on pgfeed.log, pgfeed.tick, pgfeed.meta, pgfeed.watch_list, pgfeed.watched to %I',
                  grant_to.role);
   execute format('grant execute on function pgfeed.make_tick(interval), pgfeed.beat(),'
-                 ' pgfeed.prune(interval, integer), pgfeed.status() to %I', grant_to.role);
+                 ' pgfeed.note_shapes(oid[], bigint[]), pgfeed.prune(interval, integer), pgfeed.status() to %I', grant_to.role);
   insert into pgfeed.grantee (role) values (grant_to.role) on conflict (role) do nothing;
   for v_id in select w.id from pgfeed.watch_list w join pg_class c on c.oid = w.rel loop
     perform pgfeed.share_table(v_id);
@@ -836,6 +895,63 @@ $fn$;
 
 comment on function pgfeed.note_large() is
   'Used by pgfeed.capture(): marks a statement that has a large row.';
+
+-- pgfeed.note_shapes(p_rels, p_shapes): remembers what the tables on the feed look like, for
+-- gateways.
+--
+-- Whichever gateway first sees that a table has other columns makes a tick: cursors from before it
+-- may have rows of the old shape behind them, on whatever gateway they come back. Where capture is
+-- another one than before, writes may have passed unseen, and a gap mark goes into the log.
+-- Parameters: p_rels, p_shapes: the tables on the feed and a number for the shape of each.
+-- Returns: for each of them the tick from which on its shape holds.
+-- Calls: pgfeed.capture_of. Tables touched: reads and writes pgfeed.shape; inserts into pgfeed.tick
+--   and pgfeed.log.
+create or replace function pgfeed.note_shapes(p_rels oid[], p_shapes bigint[])
+returns table (rel oid, since bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_column
+declare
+  v_tick bigint;
+  v_now  pgfeed.shape;
+begin
+  -- First without a lock, then again under that of the ticks: another gateway may have done it.
+  for v_round in 1..2 loop
+    exit when not exists (
+      select from unnest(p_rels, p_shapes) n (rel, shape)
+        left join pgfeed.shape s on s.rel = n.rel
+       where s.rel is null or s.shape <> n.shape or s.capture <> pgfeed.capture_of(n.rel));
+    if v_round = 1 then
+      perform pg_advisory_xact_lock(1128678482, 2);
+      continue;
+    end if;
+    if current_setting('synchronous_commit') in ('off', 'local') then
+      perform set_config('synchronous_commit', 'on', true);
+    end if;
+    insert into pgfeed.tick (last)
+      select coalesce(pg_sequence_last_value('pgfeed.log_id_seq'), 0) returning id into v_tick;
+    for v_now in
+      select n.rel, n.shape, pgfeed.capture_of(n.rel), v_tick from unnest(p_rels, p_shapes) n (rel, shape)
+    loop
+      insert into pgfeed.log (watch, rel, op)
+        select (select w.id from pgfeed.watch_list w where w.rel = v_now.rel), v_now.rel, 'G'
+          from pgfeed.shape s
+         where s.rel = v_now.rel and s.shape = v_now.shape and s.capture <> v_now.capture;
+      insert into pgfeed.shape as s (rel, shape, capture, since)
+        values (v_now.rel, v_now.shape, v_now.capture, v_now.since)
+        on conflict (rel) do update
+          set since = case when s.shape <> excluded.shape then excluded.since else s.since end,
+              shape = excluded.shape, capture = excluded.capture;
+    end loop;
+    delete from pgfeed.shape s where not exists (select from pg_class c where c.oid = s.rel);
+  end loop;
+  return query select s.rel, s.since from pgfeed.shape s where s.rel = any (p_rels);
+end
+$fn$;
+
+comment on function pgfeed.note_shapes(oid[], bigint[]) is
+  'Remembers the shape of the tables on the feed, and since which tick it holds.';
 
 -- public.notify_table_change(): trigger function for triggers written by hand.
 --
@@ -1557,6 +1673,7 @@ $do$;
 -- Those that are right are left alone; pgfeed.status() names the rest.
 do $do$
 declare
+  v_role  name;
   v_watch record;
 begin
   for v_watch in
@@ -1570,6 +1687,12 @@ begin
     else
       perform pgfeed.share_table(v_watch.id);
     end if;
+  end loop;
+  -- Gateways need what this version brings.
+  for v_role in
+    select g.role from pgfeed.grantee g join pg_catalog.pg_roles r on r.rolname = g.role
+  loop
+    perform pgfeed.grant_to(v_role);
   end loop;
 end
 $do$;

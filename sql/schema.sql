@@ -29,6 +29,12 @@
   version integer not null
   constraint meta_one_row CHECK (one)
   constraint meta_pkey PRIMARY KEY (one)
+-- table pgfeed.shape: Columns and capture of tables on the feed as gateways last saw them. Written by pgfeed.note_shapes().
+  rel oid not null
+  shape bigint not null
+  capture bigint not null
+  since bigint not null
+  constraint shape_pkey PRIMARY KEY (rel)
 -- table pgfeed.tick: Durable snapshots, made by pgfeed.make_tick(). The oldest is the oldest position that is served.
   id bigint not null generated always as identity
   at timestamp with time zone not null default clock_timestamp()
@@ -84,6 +90,10 @@
   set search_path=pg_catalog, pg_temp
   grant execute to pgfeed_owner
   -- Used by the trigger functions: logs a change that the ordinary path cannot, and never fails.
+-- function pgfeed.capture_of(p_rel oid) returns bigint
+  language sql stable
+  set search_path=pg_catalog, pg_temp
+  -- Used by pgfeed.note_shapes(): a number for how the writes of a table are captured.
 -- function pgfeed.capture_truncate(p_watch integer, p_rel oid) returns void
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp
@@ -134,6 +144,10 @@
   set search_path=pg_catalog, pg_temp
   grant execute to pgfeed_owner
   -- Used by pgfeed.capture(): marks a statement that has a large row.
+-- function pgfeed.note_shapes(p_rels oid[], p_shapes bigint[]) returns TABLE(rel oid, since bigint)
+  language plpgsql volatile security definer
+  set search_path=pg_catalog, pg_temp
+  -- Remembers the shape of the tables on the feed, and since which tick it holds.
 -- function pgfeed.prune(keep interval DEFAULT '24:00:00'::interval, batch integer DEFAULT 10000) returns integer
   language plpgsql volatile security definer
   set search_path=pg_catalog, pg_temp

@@ -17,6 +17,7 @@ mod reader;
 pub mod retention;
 mod rhythm;
 mod rows;
+mod shapes;
 mod snapshot;
 mod types;
 pub mod wake;

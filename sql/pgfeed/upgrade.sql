@@ -3,6 +3,7 @@
 -- Those that are right are left alone; pgfeed.status() names the rest.
 do $do$
 declare
+  v_role  name;
   v_watch record;
 begin
   for v_watch in
@@ -16,6 +17,12 @@ begin
     else
       perform pgfeed.share_table(v_watch.id);
     end if;
+  end loop;
+  -- Gateways need what this version brings.
+  for v_role in
+    select g.role from pgfeed.grantee g join pg_catalog.pg_roles r on r.rolname = g.role
+  loop
+    perform pgfeed.grant_to(v_role);
   end loop;
 end
 $do$;

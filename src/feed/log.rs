@@ -129,6 +129,10 @@ pub trait ChangeLog: Send + Sync + 'static {
     /// Makes a durable tick, which a later read shows.
     fn make_tick(&self) -> impl Future<Output = Result<(), LogError>> + Send;
 
+    /// The first tick from which on a cursor may lead to rows of this table, for before it they
+    /// had other columns; none does where it is not known yet.
+    fn since(&self, table: &Table) -> i64;
+
     /// Looks up the tick that a cursor names.
     fn find(&self, cursor: &Cursor) -> impl Future<Output = Result<Found, LogError>> + Send;
 
@@ -153,6 +157,9 @@ pub trait ChangeLog: Send + Sync + 'static {
 
 /// What a resume asks of the log; [`ChangeLog`] without its reader, for use as `dyn`.
 pub trait History: Send + Sync {
+    /// See [`ChangeLog::since`].
+    fn since(&self, table: &Table) -> i64;
+
     /// See [`ChangeLog::find`].
     fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>>;
 
@@ -172,6 +179,10 @@ pub trait History: Send + Sync {
 }
 
 impl<L: ChangeLog> History for L {
+    fn since(&self, table: &Table) -> i64 {
+        ChangeLog::since(self, table)
+    }
+
     fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>> {
         ChangeLog::find(self, cursor).boxed()
     }

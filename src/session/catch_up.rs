@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 
 use super::{
+    news::is_news,
     resume::{self, Resumed},
     shapes::Since,
     subscription::{Refusal, Shared, Ticket},
@@ -115,7 +116,9 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
 
 /// Catches a subscription up until it is live.
 pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
-    let catch_up = CatchUp { shared: &shared, ticket: &ticket };
+    // Read before the cursor is held against what was noted of the table.
+    let noted = if matches!(start, Start::Cursor(_)) { shared.context.hub.head() } else { 0 };
+    let catch_up = CatchUp { shared: &shared, ticket: &ticket, noted };
     let mut ended = catch_up.run(start).await;
     while let Err(Failure::Over { reason, is_told }) = ended {
         ended = if ticket.request.snapshot {
@@ -170,6 +173,8 @@ impl From<LogError> for Failure {
 pub(super) struct CatchUp<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) ticket: &'a Ticket,
+    /// What chunks up to here say of the table's shape, the cursor was held against.
+    pub(super) noted: u64,
 }
 
 impl CatchUp<'_> {
@@ -218,13 +223,18 @@ impl CatchUp<'_> {
         let now = self.topic().spec.shape();
         let is_other = shape.as_ref().is_some_and(|it| *it != now);
         let since = since.as_ref().and_then(|text| Since::parse(text).ok());
-        if is_other || since.is_some_and(|it| !it.admits(&now)) {
+        // Where the table itself is another one, that is the reason to tell.
+        let is_older = cursor.tick < self.shared.context.history.since(&self.topic().spec.table);
+        if !is_older && (is_other || since.is_some_and(|it| !it.admits(&now))) {
             return Err(over(Resync::ShapeChanged));
         }
         let (position, first) = match resume::find(&self.shared.context, cursor).await? {
             Resumed::At { position, first } => (position, first),
             Resumed::Over(reason) => return Err(over(reason)),
         };
+        if is_older {
+            return Err(over(Resync::TableChanged));
+        }
         let text: Arc<str> = cursor.to_text().into();
         tell_start(self.shared, self.ticket, &text, &Start::Now, false);
         let frames = Arc::new(Frames::default());
@@ -311,10 +321,14 @@ impl CatchUp<'_> {
     /// A chunk's messages for this subscription, and its cursor behind them.
     /// It is not told where the client knows more than lies before it.
     fn frames(&self, chunk: &Chunk, known: &Position, told_from: u64) -> Result<Frames, Failure> {
-        if let Some(notice) = chunk.notice_for(self.topic()) {
+        let notice = chunk.notice_for(self.topic());
+        if let Some(notice) = notice.filter(|it| is_news(*it, chunk, known, self.noted)) {
             return Err(match notice {
-                Notice::TableChanged(_) | Notice::TableGone(_) => Failure::Ended,
-                Notice::Gap(_) | Notice::Unjudged(_) => over(Resync::CaptureGap),
+                Notice::TableChanged(_) => Failure::Ended,
+                Notice::TableGone(_) if chunk.seq > self.noted => Failure::Ended,
+                Notice::TableGone(_) | Notice::Gap(_) | Notice::Unjudged(_) => {
+                    over(Resync::CaptureGap)
+                }
                 Notice::HistoryChanged => over(Resync::HistoryChanged),
             });
         }

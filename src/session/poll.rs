@@ -117,6 +117,10 @@ impl Poll {
         if is_other && self.requests.iter().any(|request| request.snapshot) {
             return self.begin(to, Some(Resync::ShapeChanged)).await;
         }
+        let history = &self.context.history;
+        if to.subs.iter().any(|sub| position.tick.id < history.since(&sub.topic().spec.table)) {
+            return self.begin(to, Some(Resync::TableChanged)).await;
+        }
         let cursor = since.cursor.to_text();
         for sub in &to.subs {
             // The position is good; the rows that the client holds are not.

@@ -14,11 +14,12 @@ use super::{
     reader::Reader,
     rhythm::PRESENT,
     rows::{Decoder, Statements, not_seen},
+    shapes::Shapes,
     types::{Micros, Xid8},
     wake::Wake,
 };
 use crate::{
-    change::{Cursor, Position, Tick, position::check},
+    change::{Cursor, Position, Table, Tick, position::check},
     feed::{
         Catalog, ChangeLog, LogError, Topic,
         log::{Found, LogRows, RowsAt, RowsError, Start},
@@ -65,13 +66,14 @@ pub struct PgLog {
     pool: Pool,
     wake: Arc<Wake>,
     row_bytes_max: usize,
+    shapes: Arc<Shapes>,
 }
 
 impl PgLog {
     /// The log that `target` leads to; `wake` tells when it has grown.
     /// A row whose JSON is longer than `row_bytes_max` is told by its key alone.
     pub fn new(target: Target, pool: Pool, wake: Arc<Wake>, row_bytes_max: usize) -> Self {
-        Self { target, pool, wake, row_bytes_max }
+        Self { target, pool, wake, row_bytes_max, shapes: Arc::default() }
     }
 
     async fn connect(&self) -> Result<Client, LogError> {
@@ -129,6 +131,10 @@ impl ChangeLog for PgLog {
         let doing = "starting to follow the log";
         let client = self.connect().await?;
         within(STEP_LIMIT, doing, check_server(&client)).await??;
+        // First of all, for it may begin a new history.
+        within(STEP_LIMIT, doing, make_tick(&client)).await?;
+        let catalog = Arc::new(within(STEP_LIMIT, doing, catalog::read(&client)).await?);
+        within(STEP_LIMIT, doing, self.shapes.note(&client, &catalog)).await?;
         let newest = within(STEP_LIMIT, doing, make_tick(&client)).await?;
         let known = match from {
             Some(position) => is_part(&client, position).await?.then(|| position.clone()),
@@ -142,9 +148,8 @@ impl ChangeLog for PgLog {
             None if is_other_history => Position::at(Arc::new(newest.clone())),
             None => Position::at(Arc::new(first.clone())),
         };
-        let catalog = Arc::new(within(STEP_LIMIT, doing, catalog::read(&client)).await?);
         within(STEP_LIMIT, doing, client.batch_execute(PRESENT)).await?;
-        let rest = (Arc::clone(&self.wake), self.row_bytes_max);
+        let rest = (Arc::clone(&self.wake), Arc::clone(&self.shapes), self.row_bytes_max);
         let reader = Reader::new(client, &position.tick, Arc::clone(&catalog), rest).await?;
         let ticks = ticks.into_iter().map(Arc::new).collect();
         Ok(Start { reader, position, catalog, ticks, is_other_history })
@@ -153,6 +158,10 @@ impl ChangeLog for PgLog {
     async fn make_tick(&self) -> Result<(), LogError> {
         let client = self.pooled().await?;
         within(STEP_LIMIT, "making a tick", make_tick(&client)).await.map(drop)
+    }
+
+    fn since(&self, table: &Table) -> i64 {
+        self.shapes.since(table)
     }
 
     async fn find(&self, cursor: &Cursor) -> Result<Found, LogError> {

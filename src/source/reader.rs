@@ -10,6 +10,7 @@ use super::{
     error::{failed, within},
     rhythm::{Next, Rhythm},
     rows::{Decoder, Relations, Rows, Statements},
+    shapes::Shapes,
     wake::Wake,
 };
 use crate::{
@@ -53,6 +54,11 @@ pub struct Reader {
     history: u64,
     catalog: Arc<Catalog>,
     looked: Instant,
+    /// The catalog was looked at since the tables were noted.
+    is_to_note: bool,
+    /// Another catalog that the next read begins with.
+    changed: Option<Arc<Catalog>>,
+    shapes: Arc<Shapes>,
     newest_tick: i64,
     rhythm: Rhythm,
     wake: Arc<Wake>,
@@ -72,7 +78,7 @@ impl Reader {
         client: Client,
         base: &Tick,
         catalog: Arc<Catalog>,
-        (wake, row_bytes_max): (Arc<Wake>, usize),
+        (wake, shapes, row_bytes_max): (Arc<Wake>, Arc<Shapes>, usize),
     ) -> Result<Self, LogError> {
         let doing = "preparing to read the log";
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
@@ -86,6 +92,9 @@ impl Reader {
             history: base.history,
             catalog,
             looked: Instant::now(),
+            is_to_note: false,
+            changed: None,
+            shapes,
             newest_tick: base.id,
             rhythm: Rhythm::new(),
             wake,
@@ -113,6 +122,7 @@ impl Reader {
         let catalog =
             within(STEP_LIMIT, "reading the catalog", catalog::read(&self.client)).await?;
         self.looked = Instant::now();
+        self.is_to_note = true;
         if *self.catalog == catalog {
             return Ok(None);
         }
@@ -130,6 +140,78 @@ impl Reader {
             within(STEP_LIMIT, "waking other gateways", self.client.batch_execute(tell)).await?;
         }
         self.base = reading.snapshot;
+        if self.is_to_note {
+            self.note().await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a read; nothing where the tables were found to be others, which is noted first.
+    async fn try_begin(&mut self) -> Result<Option<Head>, LogError> {
+        let doing = "reading the log";
+        // Four requests in one round trip.
+        let steps = async {
+            futures::try_join!(
+                self.client.batch_execute(BEGIN),
+                self.client.query_one(&self.head, &[]),
+                self.statements.relations(&self.client, &self.base),
+                self.statements.rows(&self.client, &self.base),
+            )
+        };
+        let ((), head, relations, stream) = within(ROWS_LIMIT, doing, steps).await?;
+        let (snapshot, tick, history) = parse_head(&head).map_err(|error| failed(doing, &error))?;
+        if history != self.history {
+            return Err(LogError {
+                message: "the log began a new history".to_owned(),
+                is_transient: true,
+            });
+        }
+        let oldest: Option<i64> = head.try_get(5).map_err(|error| failed(doing, &error))?;
+        if oldest.is_some_and(|oldest| oldest > self.newest_tick) {
+            // A tick made after our last read is the oldest by now: rows that we have not read
+            // may have gone with those before it.
+            return Err(LogError {
+                message: format!("{doing}: it was pruned further than this gateway had read"),
+                is_transient: true,
+            });
+        }
+        let snapshot: Snapshot = snapshot.parse().map_err(|error| LogError {
+            message: format!("{doing}: {error}"),
+            is_transient: false,
+        })?;
+        let stream = if self.must_look(&relations) {
+            // Rows are asked for again behind it: what is not read holds up every later answer.
+            drop(stream);
+            if let Some(catalog) = self.look().await? {
+                // Noted first, so that the tick that divides before from after is there when the
+                // subscriptions start over.
+                self.changed = Some(catalog);
+                within(STEP_LIMIT, doing, self.client.batch_execute("commit")).await?;
+                self.note().await?;
+                return Ok(None);
+            }
+            let step = self.statements.rows(&self.client, &self.base);
+            within(ROWS_LIMIT, doing, step).await?
+        } else {
+            stream
+        };
+        let catalog = self.changed.take();
+        let has_rows = !relations.is_empty();
+        let decoder = Decoder::new(&relations, &self.catalog, self.row_bytes_max);
+        let rows = has_rows.then_some((stream, decoder));
+        self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows });
+        let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
+        if let Some(tick) = &tick {
+            self.newest_tick = tick.id;
+        }
+        Ok(Some(Head { snapshot, tick, catalog }))
+    }
+
+    /// Notes what the tables are like, and finds out whether writes may have passed unseen.
+    async fn note(&mut self) -> Result<(), LogError> {
+        let step = self.shapes.note(&self.client, &self.catalog);
+        within(STEP_LIMIT, "noting the tables", step).await?;
+        self.is_to_note = false;
         Ok(())
     }
 
@@ -169,55 +251,11 @@ impl Reader {
 
 impl LogReader for Reader {
     async fn begin(&mut self) -> Result<Head, LogError> {
-        let doing = "reading the log";
-        // Four requests in one round trip.
-        let steps = async {
-            futures::try_join!(
-                self.client.batch_execute(BEGIN),
-                self.client.query_one(&self.head, &[]),
-                self.statements.relations(&self.client, &self.base),
-                self.statements.rows(&self.client, &self.base),
-            )
-        };
-        let ((), head, relations, stream) = within(ROWS_LIMIT, doing, steps).await?;
-        let (snapshot, tick, history) = parse_head(&head).map_err(|error| failed(doing, &error))?;
-        if history != self.history {
-            return Err(LogError {
-                message: "the log began a new history".to_owned(),
-                is_transient: true,
-            });
+        loop {
+            if let Some(head) = self.try_begin().await? {
+                return Ok(head);
+            }
         }
-        let oldest: Option<i64> = head.try_get(5).map_err(|error| failed(doing, &error))?;
-        if oldest.is_some_and(|oldest| oldest > self.newest_tick) {
-            // A tick made after our last read is the oldest by now: rows that we have not read
-            // may have gone with those before it.
-            return Err(LogError {
-                message: format!("{doing}: it was pruned further than this gateway had read"),
-                is_transient: true,
-            });
-        }
-        let snapshot: Snapshot = snapshot.parse().map_err(|error| LogError {
-            message: format!("{doing}: {error}"),
-            is_transient: false,
-        })?;
-        let (catalog, stream) = if self.must_look(&relations) {
-            // Rows are asked for again behind it: what is not read holds up every later answer.
-            drop(stream);
-            let catalog = self.look().await?;
-            let step = self.statements.rows(&self.client, &self.base);
-            (catalog, within(ROWS_LIMIT, doing, step).await?)
-        } else {
-            (None, stream)
-        };
-        let has_rows = !relations.is_empty();
-        let decoder = Decoder::new(&relations, &self.catalog, self.row_bytes_max);
-        let rows = has_rows.then_some((stream, decoder));
-        self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows });
-        let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
-        if let Some(tick) = &tick {
-            self.newest_tick = tick.id;
-        }
-        Ok(Head { snapshot, tick, catalog })
     }
 
     async fn rows(&mut self) -> Result<Option<Vec<LogRow>>, LogError> {

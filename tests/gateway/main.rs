@@ -11,6 +11,7 @@ mod notify;
 mod operate;
 mod outage;
 mod proxied;
+mod reshaped;
 mod resume;
 mod retention;
 mod rights;

@@ -59,6 +59,7 @@ impl Nginx {
             ("frontend:3002", "127.0.0.1:9"),
             // One machine stands for thousands of readers here.
             ("rate=20r/s", "rate=10000r/s"),
+            ("burst=100", "burst=10000"),
             ("limit_conn sockets 200", "limit_conn sockets 10000"),
         ]
         .iter()

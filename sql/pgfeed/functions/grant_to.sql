@@ -21,7 +21,7 @@ begin
   execute format('grant select on pgfeed.log, pgfeed.tick, pgfeed.meta, pgfeed.watch_list, pgfeed.watched to %I',
                  grant_to.role);
   execute format('grant execute on function pgfeed.make_tick(interval), pgfeed.beat(),'
-                 ' pgfeed.prune(interval, integer), pgfeed.status() to %I', grant_to.role);
+                 ' pgfeed.note_shapes(oid[], bigint[]), pgfeed.prune(interval, integer), pgfeed.status() to %I', grant_to.role);
   insert into pgfeed.grantee (role) values (grant_to.role) on conflict (role) do nothing;
   for v_id in select w.id from pgfeed.watch_list w join pg_class c on c.oid = w.rel loop
     perform pgfeed.share_table(v_id);

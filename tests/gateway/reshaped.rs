@@ -1,0 +1,189 @@
+//! Tables that change while clients live, or are away, or while no gateway runs: each client gets
+//! the right rows, or is told to start over, and never a wrong row.
+
+use serde_json::{Value, json};
+use tokio::time::Duration;
+
+use crate::support::{
+    client::{Client, Heard},
+    database::Database,
+    gateway::Gateway,
+    wait::within,
+};
+
+async fn scene() -> (Database, Gateway, Client) {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    database.run("insert into notes (id, title) values (1, 'one')").await;
+    client.until_applied("notes", 1).await;
+    (database, gateway, client)
+}
+
+/// Comes back with a cursor alone; gives what is said to it.
+async fn comes_back(gateway: &Gateway, client: &Client, table: &str) -> Value {
+    let mut again = Client::connect(&gateway.socket("changes/")).await;
+    let since = client.sub(table).cursor.clone();
+    let request = json!({"type": "subscribe", "id": table, "table": table, "since": since});
+    // A table that was just put back is seen within seconds.
+    for _ in 0..200 {
+        again.ask(&request).await;
+        loop {
+            let message = again.message().await;
+            match message["type"].as_str() {
+                Some("error") => break,
+                Some("resync" | "live" | "change") => return message,
+                _ => {}
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{table} is not served");
+}
+
+const CHANGES: &[(&str, &str)] = &[
+    ("alter table notes add extra text default 'x'", "extra"),
+    ("alter table notes drop body", "title"),
+    ("alter table notes rename title to headline", "headline"),
+    ("alter table notes alter n type bigint", "n"),
+    ("alter table notes alter n type text", "n"),
+];
+
+#[tokio::test]
+async fn a_change_of_columns_starts_live_clients_over_with_right_rows() {
+    for (sql, column) in CHANGES {
+        let (database, _gateway, mut client) = scene().await;
+        database.run(sql).await;
+        database.run("insert into notes (id) values (2)").await;
+        let resync = client.expect("resync").await;
+        assert_eq!(resync["reason"], "table_changed", "{sql}");
+        let told = client.expect("subscribed").await;
+        let columns = told["columns"].as_array().expect("a list");
+        assert!(columns.iter().any(|it| it["name"] == *column), "{sql}: {told}");
+        database.run("insert into notes (id) values (3)").await;
+        let is_there = |client: &Client| client.changes("notes").iter().any(|it| it.key["id"] == 3);
+        client.until("the row after", is_there).await;
+        for change in client.changes("notes") {
+            let mut names: Vec<&str> =
+                change.data.as_object().expect("a row").keys().map(String::as_str).collect();
+            let mut wanted: Vec<&str> =
+                columns.iter().filter_map(|it| it["name"].as_str()).collect();
+            names.sort_unstable();
+            wanted.sort_unstable();
+            assert_eq!(names, wanted, "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_older_than_a_change_of_columns_starts_over_on_every_gateway() {
+    for (sql, _) in CHANGES {
+        let (database, mut gateway, mut client) = scene().await;
+        let peer = Gateway::serving(&database).await;
+        gateway.kill().await;
+        database.run(sql).await;
+        database.run("insert into notes (id) values (2)").await;
+        // Down during the change, and before anybody noticed it.
+        gateway.restart().await;
+        for gateway in [&gateway, &peer] {
+            let told = comes_back(gateway, &client, "notes").await;
+            assert_eq!(
+                (&told["type"], &told["reason"]),
+                (&json!("resync"), &json!("table_changed"))
+            );
+        }
+        client.resume(&gateway.socket("changes/")).await.expect("the gateway is back");
+        assert_eq!(client.expect("resync").await["reason"], "table_changed", "{sql}");
+        // What was given since leads on.
+        database.run("insert into notes (id) values (3)").await;
+        client.until_applied("notes", 1).await;
+        let told = comes_back(&peer, &client, "notes").await;
+        assert_eq!(told["type"], "live", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_dropped_and_made_anew_is_another_one() {
+    let (database, gateway, mut client) = scene().await;
+    database
+        .run(
+            "drop table notes; create table notes (id bigint primary key, title text not null \
+             default '', body text, n integer not null default 0); select pgfeed.watch('notes')",
+        )
+        .await;
+    let told = client.expect("unsubscribed").await;
+    assert_eq!(told["reason"], "table_unwatched");
+    let told = comes_back(&gateway, &client, "notes").await;
+    assert_eq!(told["reason"], "table_changed", "{told}");
+}
+
+async fn is_quiet(client: &mut Client, limit: Duration) {
+    let heard = tokio::time::timeout(limit, client.expect("resync")).await;
+    assert!(heard.is_err(), "nothing starts over: {heard:?}");
+}
+
+#[tokio::test]
+async fn partitions_made_go_on_and_partitions_attached_start_over() {
+    let database = Database::fresh().await;
+    database
+        .run(
+            "create table events (id bigint, k integer, primary key (id, k)) partition by list (k); \
+             create table events_1 partition of events for values in (1); \
+             select pgfeed.watch('events')",
+        )
+        .await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "events").await;
+    database
+        .run(
+            "create table events_2 partition of events for values in (2); \
+             insert into events values (1, 1), (2, 2)",
+        )
+        .await;
+    client.until_applied("events", 2).await;
+    // Longer than the catalog is left alone for.
+    is_quiet(&mut client, Duration::from_secs(6)).await;
+    database
+        .run(
+            "create table events_3 (id bigint not null, k integer not null, primary key (id, k)); \
+             insert into events_3 values (3, 3)",
+        )
+        .await;
+    database.run("alter table events attach partition events_3 for values in (3)").await;
+    let told = client.expect("resync").await;
+    assert_eq!(told["reason"], "capture_gap", "its rows came without a change");
+    database.run("insert into events values (4, 3)").await;
+    client.until_applied("events", 1).await;
+}
+
+const OFF: &str = "alter table notes disable trigger \"00_pgfeed_insert\"";
+const ON: &str = "alter table notes enable always trigger \"00_pgfeed_insert\"";
+
+#[tokio::test]
+async fn capture_that_was_off_ends_subscriptions_and_leaves_a_gap() {
+    let (database, gateway, mut client) = scene().await;
+    database.run(OFF).await;
+    let told = within(Duration::from_secs(10), "the end", client.expect("unsubscribed")).await;
+    assert_eq!(told["reason"], "table_unwatched");
+    database.run("insert into notes (id) values (2)").await;
+    database.run(ON).await;
+    let told = comes_back(&gateway, &client, "notes").await;
+    assert_eq!(told["reason"], "capture_gap", "{told}");
+}
+
+#[tokio::test]
+async fn capture_that_was_off_while_no_gateway_ran_or_looked_is_noticed() {
+    let (database, mut gateway, mut client) = scene().await;
+    // Between two looks at the catalog.
+    database.run(&format!("{OFF}; insert into notes (id) values (2); {ON}")).await;
+    assert_eq!(client.expect("resync").await["reason"], "capture_gap");
+    database.run("insert into notes (id) values (3)").await;
+    client.until_applied("notes", 1).await;
+
+    gateway.kill().await;
+    database.run(&format!("{OFF}; insert into notes (id) values (4); {ON}")).await;
+    gateway.restart().await;
+    while !matches!(client.next().await, Heard::Cut | Heard::Closed { .. }) {}
+    client.resume(&gateway.socket("changes/")).await.expect("the gateway is back");
+    assert_eq!(client.expect("resync").await["reason"], "capture_gap");
+}
