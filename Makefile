@@ -31,7 +31,7 @@ fmt: ## format the code
 
 storm: postgres ## the long tests: ten seeds of the storm, an update of a million rows
 	PGFEED_TEST_SEEDS="$(SEEDS)" PGFEED_TEST_LONG=1 \
-	  $(CARGO) test --locked --test gateway -- --nocapture --test-threads=1 storm:: bulk
+	  $(CARGO) test --locked --test gateway -- --nocapture --test-threads=1 storm:: bulk transports::
 
 # PostgreSQL's server programs, got where they are missing.
 postgres:

@@ -7,6 +7,7 @@ pub mod database;
 pub mod dev;
 pub mod doctor;
 pub mod fitness;
+pub mod ready;
 pub mod serve;
 pub mod tail;
 pub mod token;

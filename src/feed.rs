@@ -17,6 +17,7 @@ pub mod image;
 pub mod index;
 pub mod judge;
 pub mod log;
+mod meter;
 pub mod relay;
 pub mod route;
 pub mod shard;

@@ -9,7 +9,7 @@ use pgfeed::{
         cli::{Cli, Command},
         database, dev, doctor,
         fitness::Unfit,
-        serve, tail, token,
+        ready, serve, tail, token,
     },
     settings::Settings,
     telemetry,
@@ -65,6 +65,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             let is_well = database::status(&build::target(&settings)?).await?;
             return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
+        Command::Ready => ready::run(&settings).await?,
         Command::Doctor { url } => {
             let target = build::target(&settings)?;
             let is_well = doctor::run(&settings, &target, url.as_deref()).await;

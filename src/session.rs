@@ -12,6 +12,7 @@ pub mod poll;
 pub mod queue;
 pub mod resume;
 pub mod shapes;
+pub mod snapshot;
 pub mod spec;
 pub mod stream;
 pub mod subscription;

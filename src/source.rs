@@ -12,10 +12,12 @@ mod lease;
 pub mod listener;
 pub mod log;
 pub mod look;
+pub mod payload;
 mod reader;
 pub mod retention;
 mod rhythm;
 mod rows;
+mod snapshot;
 mod types;
 pub mod wake;
 

@@ -3,10 +3,17 @@
 //! Set up once by `main`, before anything else runs. Whoever logs keeps secrets out: query strings
 //! are cut before they reach a field, and tokens and passwords have no `Display`.
 
+pub mod metrics;
+
 use std::io;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, util::TryInitError,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, filter_fn},
+    fmt::MakeWriter,
+    layer::SubscriberExt as _,
+    util::TryInitError,
 };
 
 use crate::settings::LogFormat;
@@ -42,7 +49,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(level)
-        .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?;
+        .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?
+        .and(filter_fn(may_be_told));
     let plain = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     Ok(match format {
         LogFormat::Text => plain.with_filter(filter).boxed(),
@@ -50,6 +58,15 @@ where
             plain.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
         }
     })
+}
+
+/// Packages that print what passes through them, tokens and rows among it, below INFO: no setting
+/// brings that into a log.
+const TALKATIVE: &[&str] = &["tungstenite", "tokio_postgres", "postgres_protocol", "hyper", "h2"];
+
+fn may_be_told(metadata: &Metadata<'_>) -> bool {
+    let package = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || !TALKATIVE.contains(&package)
 }
 
 #[cfg(test)]

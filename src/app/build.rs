@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
+use super::fitness::Fitness;
 use crate::{
     auth::{
         Policy,
@@ -14,11 +18,12 @@ use crate::{
         token::{self, AuthKeys, Verifier},
     },
     feed::{Hub, Relay, relay::Rhythm},
-    http::{Door, door::Rules},
+    http::{Door, door::Rules, ready::State},
     session::{Access, Context, Limits},
     settings::{Settings, sections::KeySource},
     source::{Listener, PgLog, Retention, Target, Wake, log::SESSION, retention::Keep},
     tasks,
+    telemetry::metrics::Metrics,
 };
 
 /// The running parts from the database to the hub.
@@ -27,6 +32,7 @@ pub struct Feed {
     pub context: Arc<Context>,
     /// The log.
     pub log: Arc<PgLog>,
+    size_max: f64,
     end: CancellationToken,
     running: Vec<JoinHandle<()>>,
 }
@@ -67,10 +73,49 @@ impl Feed {
             history: Arc::<PgLog>::clone(&log),
             access,
             limits: limits(settings),
+            snapshots: Arc::new(Semaphore::new(settings.limits.snapshots_max)),
             heartbeat_ms: settings.server.heartbeat_ms,
             drain: CancellationToken::new(),
         });
-        Self { context, log, end, running }
+        #[expect(clippy::cast_precision_loss, reason = "a size, for a graph")]
+        let size_max = settings.log.size_max.0 as f64;
+        Self { context, log, size_max, end, running }
+    }
+
+    /// Renders metrics, with what is only looked at when somebody asks.
+    pub fn render(
+        &self,
+        metrics: Metrics,
+        fitness: &Arc<Fitness>,
+        ready_lag_max_ms: u64,
+    ) -> Box<dyn Fn() -> String + Send + Sync> {
+        let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
+        let (fitness, size_max) = (Arc::clone(fitness), self.size_max);
+        Box::new(move || {
+            log.measure_pool();
+            let lag_ms = context.hub.lag_ms();
+            let is_ready = lag_ms.is_some_and(|lag_ms| lag_ms <= ready_lag_max_ms)
+                && !context.drain.is_cancelled()
+                && fitness.state() == State::Fit;
+            if let Some(lag_ms) = lag_ms {
+                let lag = std::time::Duration::from_millis(lag_ms);
+                metrics::gauge!("pgfeed_lag_seconds").set(lag.as_secs_f64());
+            }
+            metrics::gauge!("pgfeed_ready").set(if is_ready { 1.0 } else { 0.0 });
+            metrics::gauge!("pgfeed_log_size_max_bytes").set(size_max);
+            metrics.render()
+        })
+    }
+
+    /// Waits until the log has been read for the first time.
+    pub async fn reached(&self) {
+        let mut heads = self.context.hub.heads();
+        while self.context.hub.lag_ms().is_none() {
+            let change =
+                tokio::time::timeout(std::time::Duration::from_millis(20), heads.changed());
+            // The first read may bring no chunk: look again.
+            change.await.map_or(Ok(()), |changed| changed).unwrap_or_default();
+        }
     }
 
     /// Ends the parts and waits for them.

@@ -69,6 +69,8 @@ pub enum Command {
     },
     /// Tell how the feed in the database is, and what mends what is wrong.
     Status,
+    /// Tell whether the gateway that runs here is ready, for health checks. Ends with 1 if not.
+    Ready,
     /// Look for everything that can be wrong, and tell what mends it. Ends with 1 if something is.
     Doctor {
         /// Where browsers reach the gateway, as `https://app.example`: look at the proxy too.

@@ -15,17 +15,19 @@ use super::{
     access,
     build::{self, Feed},
     fitness::{Fitness, Unfit},
+    ready::tell_manager,
 };
 use crate::{
-    auth::{Policy, feeds::Feeds},
+    auth::Policy,
     http::{
-        Door, Server,
+        Server,
         routes::{self, Side, Site},
         server,
     },
     settings::Settings,
     source::Target,
     tasks,
+    telemetry::metrics::Metrics,
 };
 
 /// How long the ready line waits for the database.
@@ -37,6 +39,8 @@ pub async fn run(
     target: Target,
     greet: impl FnOnce(std::net::SocketAddr, bool),
 ) -> anyhow::Result<()> {
+    // Before the parts start, which look their counters up once.
+    let metrics = Metrics::install().context("metrics cannot be recorded")?;
     let sockets_max = raise_descriptors(&settings);
     let mut end = signals()?;
     let door = build::door(&settings).map_err(|it| Unfit(vec![format!("{it:#}")]))?;
@@ -53,8 +57,21 @@ pub async fn run(
     let (hub, log) = (Arc::clone(&feed.context.hub), Arc::clone(&feed.log));
     let fitness = Arc::new(Fitness::new(policy, Arc::clone(&feeds), log, hub));
     let connections = TaskTracker::new();
-    let site = site(&settings, &feed, (door, feeds), Arc::clone(&fitness), connections.clone())?;
     let drain = CancellationToken::new();
+    let keeping_up = tasks::spawn("metrics", metrics.clone().keep_up(drain.clone()));
+    let site = Arc::new(Site {
+        context: Arc::clone(&feed.context),
+        door,
+        feeds,
+        connections: connections.clone(),
+        ready_lag_max_ms: settings.server.ready_lag_max_ms,
+        retry_spread_ms: settings.server.retry_spread_ms,
+        metrics: feed.render(metrics, &fitness, settings.server.ready_lag_max_ms),
+        fitness: {
+            let fitness = Arc::clone(&fitness);
+            Box::new(move || fitness.state())
+        },
+    });
     let limits = server::Limits {
         head: Duration::from_millis(settings.limits.handshake_timeout_ms),
         sockets_max,
@@ -68,7 +85,12 @@ pub async fn run(
     }
     let (first_tx, first_rx) = oneshot::channel();
     let watching = tasks::spawn("fitness", fitness.run(first_tx, drain.clone()));
-    let ended = until_end(first_rx, &mut end, |is_reached| greet(address, is_reached)).await;
+    let ended = until_end(first_rx, &mut end, |is_reached| {
+        greet(address, is_reached);
+        tell_manager("READY=1");
+    })
+    .await;
+    tell_manager("STOPPING=1");
     tracing::info!("Draining.");
     feed.context.drain.cancel();
     drain.cancel();
@@ -79,6 +101,7 @@ pub async fn run(
     }
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
     watching.abort();
+    keeping_up.abort();
     feed.stop().await;
     tracing::info!("Drained.");
     ended
@@ -114,28 +137,6 @@ async fn until_end(
 async fn bind(key: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("{key}: {address} cannot be taken"))
-}
-
-fn site(
-    settings: &Settings,
-    feed: &Feed,
-    (door, feeds): (Arc<Door>, Arc<Feeds>),
-    fitness: Arc<Fitness>,
-    connections: TaskTracker,
-) -> anyhow::Result<Arc<Site>> {
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .context("metrics cannot be recorded")?;
-    Ok(Arc::new(Site {
-        context: Arc::clone(&feed.context),
-        door,
-        feeds,
-        connections,
-        ready_lag_max_ms: settings.server.ready_lag_max_ms,
-        retry_spread_ms: settings.server.retry_spread_ms,
-        fitness: Box::new(move || fitness.state()),
-        metrics: Box::new(move || metrics.render()),
-    }))
 }
 
 /// The signals that end the program.

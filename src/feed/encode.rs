@@ -66,6 +66,13 @@ pub fn timestamp(micros: i64) -> String {
         .to_string()
 }
 
+/// A row as those see it who see these columns of it.
+pub fn row(table: &Table, image: &Image<'_>, seen: &Columns) -> String {
+    let mut out = String::with_capacity(image.text().len());
+    put_row(&mut out, table, image, seen);
+    out
+}
+
 struct Message<'a> {
     topic: &'a Topic,
     addressee: Addressee<'a>,

@@ -18,6 +18,7 @@ pub use self::state::Piece;
 use self::state::State;
 use super::{
     Catalog, Chunk, CursorMark, Notice, Subscriber, Topic, TopicSpec,
+    cut::Cut,
     shard::{Command, Inbox, Shard},
 };
 use crate::{
@@ -233,8 +234,9 @@ impl Hub {
         self.state().whole()
     }
 
-    /// The place after the newest chunk, and its number.
-    pub fn newest(&self) -> Option<(Position, u64)> {
+    /// The place after the newest chunk, its number, and what it stands at: inside a large
+    /// transaction, often.
+    pub fn newest(&self) -> Option<(Position, u64, Cut)> {
         self.state().newest()
     }
 

@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, Stream, future::BoxFuture};
 
-use super::Catalog;
+use super::{Catalog, Topic};
 use crate::change::{Change, Cursor, Position, Snapshot, Table, Tick};
 
 /// One row of the log.
@@ -82,6 +82,39 @@ pub enum Found {
     OtherHistory,
 }
 
+/// The rows of some topics as of one position.
+pub struct RowsAt {
+    /// The changes after it are those that the rows do not have.
+    pub position: Position,
+    /// The rows; ends when all are read, and reading ends when it is dropped.
+    pub rows: RowPieces,
+}
+
+/// Rows as they arrive. What ends without the last piece of the last topic was broken off.
+pub type RowPieces = tokio::sync::mpsc::Receiver<Result<RowPiece, LogError>>;
+
+/// Some rows of a topic.
+#[derive(Clone, Debug)]
+pub struct RowPiece {
+    /// The topic's place in the request.
+    pub topic: usize,
+    /// The rows as JSON text, as the topic's readers see them.
+    pub rows: Vec<String>,
+    /// Whether the topic has no more.
+    pub is_last: bool,
+}
+
+/// Why rows cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    /// A table is another one than the topic's, or gone.
+    #[error("the table is being changed")]
+    Changed,
+    /// The database cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
 /// A durable log of changes.
 pub trait ChangeLog: Send + Sync + 'static {
     /// Follows it.
@@ -110,6 +143,12 @@ pub trait ChangeLog: Send + Sync + 'static {
         to: &Position,
         catalog: Arc<Catalog>,
     ) -> impl Future<Output = Result<LogRows, LogError>> + Send;
+
+    /// Reads the rows of topics, all at one position.
+    fn rows_of(
+        &self,
+        topics: Vec<Arc<Topic>>,
+    ) -> impl Future<Output = Result<RowsAt, RowsError>> + Send;
 }
 
 /// What a resume asks of the log; [`ChangeLog`] without its reader, for use as `dyn`.
@@ -127,6 +166,9 @@ pub trait History: Send + Sync {
         to: &'a Position,
         catalog: Arc<Catalog>,
     ) -> BoxFuture<'a, Result<LogRows, LogError>>;
+
+    /// See [`ChangeLog::rows_of`].
+    fn rows_of(&self, topics: Vec<Arc<Topic>>) -> BoxFuture<'_, Result<RowsAt, RowsError>>;
 }
 
 impl<L: ChangeLog> History for L {
@@ -145,6 +187,10 @@ impl<L: ChangeLog> History for L {
         catalog: Arc<Catalog>,
     ) -> BoxFuture<'a, Result<LogRows, LogError>> {
         ChangeLog::between(self, from, to, catalog).boxed()
+    }
+
+    fn rows_of(&self, topics: Vec<Arc<Topic>>) -> BoxFuture<'_, Result<RowsAt, RowsError>> {
+        ChangeLog::rows_of(self, topics).boxed()
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{sync::Notify, time};
 
-use super::{Chunk, Hub, Subscriber, hub::ClientId};
+use super::{Chunk, Hub, Subscriber, hub::ClientId, meter::Meter};
 use crate::wire::{Frames, reply};
 
 /// Chunks and joins on their way to a shard; the relay waits where it is full.
@@ -111,6 +111,7 @@ pub struct Shard {
     /// The newest position that every client here has been sent, or has waiting.
     cursor: Option<(u64, Arc<str>)>,
     beat: Beat,
+    meter: Meter,
 }
 
 /// When whose heartbeat is due: clients are spread over the slots of one round.
@@ -133,8 +134,16 @@ impl Beat {
 impl Shard {
     /// A shard without clients.
     pub fn new(hub: Arc<Hub>, inbox: Arc<Inbox>, heartbeat_ms: u64) -> Self {
-        let beat = Beat::new(heartbeat_ms);
-        Self { hub, inbox, clients: HashMap::new(), members: HashMap::new(), cursor: None, beat }
+        let (beat, meter) = (Beat::new(heartbeat_ms), Meter::new());
+        Self {
+            hub,
+            inbox,
+            clients: HashMap::new(),
+            members: HashMap::new(),
+            cursor: None,
+            beat,
+            meter,
+        }
     }
 
     /// Serves until the gateway ends.
@@ -202,6 +211,9 @@ impl Shard {
             }
             _ => deliver_grouped(chunk, &concerned),
         }
+        if !concerned.is_empty() {
+            self.meter.delivered(chunk, &concerned);
+        }
         self.end_topics(chunk);
         if let (true, Some(mark)) = (chunk.is_whole, &chunk.cursor) {
             self.cursor = Some((chunk.seq, Arc::clone(&mark.text)));
@@ -230,6 +242,9 @@ impl Shard {
             if client.0 / super::hub::SHARDS as u64 % self.beat.slots == self.beat.slot {
                 subscriber.heartbeat(&frames, seq);
             }
+        }
+        if self.beat.slot == 0 {
+            self.meter.waiting(self.clients.values().map(|subscriber| subscriber.waiting_bytes()));
         }
     }
 }

@@ -17,4 +17,7 @@ pub trait Subscriber: Send + Sync + 'static {
 
     /// Takes a heartbeat, which tells the position after chunk `seq`.
     fn heartbeat(&self, frames: &Frames, seq: u64);
+
+    /// How many bytes wait for it.
+    fn waiting_bytes(&self) -> usize;
 }

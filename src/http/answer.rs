@@ -22,11 +22,16 @@ pub fn error(code: Code, message: &str) -> Answer {
 pub fn json(status: StatusCode, text: String) -> Answer {
     let mut answer = Response::new(text).into_response();
     *answer.status_mut() = status;
+    describe_json(&mut answer);
+    answer
+}
+
+/// Says that an answer is JSON, for this moment alone.
+pub fn describe_json(answer: &mut Answer) {
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    answer
 }
 
 /// Plain text.

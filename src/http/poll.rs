@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt as _;
 use http::StatusCode;
+use warp::Reply as _;
 
 use super::{
     answer::{self, Answer},
@@ -11,7 +13,11 @@ use super::{
 };
 use crate::{
     auth::claims::Claims,
-    session::{poll::Poll, spec, subscription::Refusal},
+    session::{
+        poll::{Poll, Told},
+        spec,
+        subscription::Refusal,
+    },
     wire::{Code, reply},
 };
 
@@ -51,12 +57,23 @@ impl Site {
             wait,
             limit: usize::try_from(limit).unwrap_or(LIMIT),
         };
-        let told = poll.answer().await?;
-        drop(pass);
-        let messages = told.messages.join(&b","[..]);
-        let messages = String::from_utf8(messages).expect("messages are JSON text");
-        let text = reply::poll(&messages, &told.cursor, told.is_partial);
-        Ok(answer::json(StatusCode::OK, text))
+        match poll.answer().await? {
+            Told::Changes(told) => {
+                let messages = told.messages.join(&b","[..]);
+                let messages = String::from_utf8(messages).expect("messages are JSON text");
+                let text = reply::poll(&messages, &told.cursor, told.is_partial);
+                Ok(answer::json(StatusCode::OK, text))
+            }
+            Told::Rows(rows) => {
+                // The client has its place among the others as long as the rows flow.
+                let text = rows.text().inspect(move |_| {
+                    let _kept = &pass;
+                });
+                let mut answer = warp::reply::stream(text).into_response();
+                answer::describe_json(&mut answer);
+                Ok(answer)
+            }
+        }
     }
 }
 

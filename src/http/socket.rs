@@ -304,6 +304,7 @@ async fn part(
         end -= 1;
     }
     let frame = CloseFrame { code: CloseCode::from(close.number()), reason: reason[..end].into() };
+    metrics::counter!("pgfeed_closes_total", "code" => close.number().to_string()).increment(1);
     let is_sent = parser.close(&mut pipe, Some(frame)).is_ok();
     let last = std::mem::take(&mut pipe.replies).into();
     // What still waits was for another, or for a token that is good no more.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     auth::claims::Claims,
-    session::{Session, Transport, subscription::Refusal},
+    session::{Session, Transport, snapshot, subscription::Refusal},
     wire::{Code, Encoding, reply},
 };
 
@@ -58,6 +58,14 @@ impl Site {
 
     async fn open(self: Arc<Self>, request: &Request, feed: &str) -> Result<Answer, Refusal> {
         let mut visit = self.visit(request, feed).await?;
+        if visit.subscriptions.iter().any(|it| it.snapshot) {
+            // A place that is free now: a stream that has begun can no longer be refused.
+            let place = snapshot::place(&self.context.snapshots).await;
+            place.map(drop).ok_or_else(|| {
+                let message = "too many snapshots are read at the same time; try again";
+                Refusal::new(Code::Unavailable, message)
+            })?;
+        }
         let (outlet, body) = body::pair(Encoding::EventStream);
         let outlet = Arc::new(outlet);
         let transport: Arc<dyn Transport> = Arc::<Outlet>::clone(&outlet);

@@ -21,6 +21,7 @@ use crate::{
         encode::Addressee,
         filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
+        log::RowsError,
         route::messages_of,
     },
     wire::{
@@ -115,9 +116,16 @@ fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, liv
 /// Catches a subscription up until it is live.
 pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
     let catch_up = CatchUp { shared: &shared, ticket: &ticket };
-    match catch_up.run(start).await {
-        Ok(()) => {}
-        Err(Failure::Over { reason, is_told }) => catch_up.start_over(reason, is_told).await,
+    let mut ended = catch_up.run(start).await;
+    while let Err(Failure::Over { reason, is_told }) = ended {
+        ended = if ticket.request.snapshot {
+            catch_up.from_snapshot(Some((reason, is_told))).await
+        } else {
+            catch_up.start_over(reason, is_told).await
+        };
+    }
+    match ended {
+        Ok(()) | Err(Failure::Over { .. }) => {}
         Err(Failure::Ended) => super::client::restart(&shared, &ticket),
         Err(Failure::Log(error)) => {
             tracing::warn!(%error, "A subscription could not be caught up.");
@@ -134,7 +142,7 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
 }
 
 /// Why a catch-up cannot go on.
-enum Failure {
+pub(super) enum Failure {
     /// It starts over.
     Over { reason: Resync, is_told: bool },
     /// Its topic ended: the table is another one, or gone.
@@ -143,20 +151,31 @@ enum Failure {
     Log(LogError),
 }
 
+impl From<RowsError> for Failure {
+    fn from(error: RowsError) -> Self {
+        Self::Log(match error {
+            RowsError::Log(error) => error,
+            // The hub has not heard of it yet; when it has, the client may ask again.
+            RowsError::Changed => LogError { message: error.to_string(), is_transient: true },
+        })
+    }
+}
+
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
         Self::Log(error)
     }
 }
 
-struct CatchUp<'a> {
-    shared: &'a Arc<Shared>,
-    ticket: &'a Ticket,
+pub(super) struct CatchUp<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) ticket: &'a Ticket,
 }
 
 impl CatchUp<'_> {
     async fn run(&self, start: Start) -> Result<(), Failure> {
         match start {
+            Start::Now if self.ticket.request.snapshot => self.from_snapshot(None).await,
             Start::Now => self.from_now().await,
             Start::Cursor(cursor) => self.from_cursor(&cursor).await,
             Start::Over { reason, is_told } => Err(Failure::Over { reason, is_told }),
@@ -182,12 +201,12 @@ impl CatchUp<'_> {
         }
     }
 
-    async fn start_over(&self, reason: Resync, is_told: bool) {
+    async fn start_over(&self, reason: Resync, is_told: bool) -> Result<(), Failure> {
         let mut heads = self.shared.context.hub.heads();
         loop {
             match join_now(self.shared, self.ticket, &Start::Over { reason, is_told }) {
-                Ok(()) => return,
-                Err(NotYet::Ended) => return super::client::restart(self.shared, self.ticket),
+                Ok(()) => return Ok(()),
+                Err(NotYet::Ended) => return Err(Failure::Ended),
                 Err(_) => heads.changed().await.unwrap_or_default(),
             }
         }
@@ -210,6 +229,16 @@ impl CatchUp<'_> {
         tell_start(self.shared, self.ticket, &text, &Start::Now, false);
         let frames = Arc::new(Frames::default());
         let mark = CursorMark { text, frames };
+        self.from_position(position, first, mark).await
+    }
+
+    /// Goes on from a position that the client has been told.
+    pub(super) async fn from_position(
+        &self,
+        position: Position,
+        first: Option<u64>,
+        mark: CursorMark,
+    ) -> Result<(), Failure> {
         match first {
             Some(first) => self.from_chunk(first - 1, position, mark).await,
             None => {
@@ -229,8 +258,9 @@ impl CatchUp<'_> {
         let hub = &self.shared.context.hub;
         let mut heads = hub.heads();
         let mut reached = known.clone();
+        let told_from = self.last_with(seq, &known);
         loop {
-            match self.join(seq, &known) {
+            match self.join(seq, &known, told_from) {
                 Ok(()) => return Ok(()),
                 Err(NotYet::Ended) => return Err(Failure::Ended),
                 Err(NotYet::Unsettled) if hub.head() <= seq => {
@@ -249,7 +279,7 @@ impl CatchUp<'_> {
             if self.shared.queue.is_closed() {
                 return Ok(());
             }
-            let frames = self.frames(&chunk, &known)?;
+            let frames = self.frames(&chunk, &known, told_from)?;
             self.shared.push_to(self.ticket, &frames);
             if let Some(newer) = &chunk.cursor {
                 mark = newer.clone();
@@ -259,8 +289,28 @@ impl CatchUp<'_> {
         }
     }
 
+    /// The last chunk after `seq` with a row that lies before a position. A position may have one
+    /// and not another that came before it in the same read.
+    fn last_with(&self, seq: u64, position: &Position) -> u64 {
+        let hub = &self.shared.context.hub;
+        let (mut left, mut at, mut last) = (position.since.ids.count(), seq + 1, 0);
+        while left > 0
+            && let Some(chunk) = hub.chunk(at)
+        {
+            let has = |row: &&LogRow| position.since.ids.contains(row.id);
+            let count = chunk.rows.iter().filter(has).count() as u64;
+            if count > 0 {
+                left = left.saturating_sub(count);
+                last = at;
+            }
+            at += 1;
+        }
+        last
+    }
+
     /// A chunk's messages for this subscription, and its cursor behind them.
-    fn frames(&self, chunk: &Chunk, known: &Position) -> Result<Frames, Failure> {
+    /// It is not told where the client knows more than lies before it.
+    fn frames(&self, chunk: &Chunk, known: &Position, told_from: u64) -> Result<Frames, Failure> {
         if let Some(notice) = chunk.notice_for(self.topic()) {
             return Err(match notice {
                 Notice::TableChanged(_) | Notice::TableGone(_) => Failure::Ended,
@@ -270,7 +320,8 @@ impl CatchUp<'_> {
         }
         let rows = chunk.rows.iter().filter(|row| !known.has(row.id, row.xid));
         let mut messages = self.messages(rows)?;
-        if let (false, Some(mark)) = (messages.is_empty(), &chunk.cursor) {
+        let mark = chunk.cursor.as_ref().filter(|_| chunk.seq >= told_from);
+        if let (false, Some(mark)) = (messages.is_empty(), mark) {
             messages.push(self.cursor(&mark.text, !chunk.is_whole));
         }
         Ok(Frames::new(messages))
@@ -286,8 +337,10 @@ impl CatchUp<'_> {
             return Err(over(Resync::TableChanged));
         }
         let to = Addressee::Subscription(&self.ticket.request.id);
-        messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
-            .map_err(|_| over(Resync::CaptureGap))
+        let messages = messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
+            .map_err(|_| over(Resync::CaptureGap))?;
+        metrics::counter!("pgfeed_deliveries_total").increment(messages.len() as u64);
+        Ok(messages)
     }
 
     fn cursor(&self, text: &str, is_partial: bool) -> Message {
@@ -296,7 +349,7 @@ impl CatchUp<'_> {
         Message { json: json.into(), order: u32::MAX, event_id }
     }
 
-    fn join(&self, seq: u64, known: &Position) -> Result<(), NotYet> {
+    fn join(&self, seq: u64, known: &Position, told_from: u64) -> Result<(), NotYet> {
         let shared = self.shared;
         let replay = |missing: &[Arc<Chunk>], joined: &Joined| {
             let member = shared.set_live(self.ticket, joined.after);
@@ -304,7 +357,7 @@ impl CatchUp<'_> {
                 return member;
             }
             for chunk in missing {
-                match self.frames(chunk, known) {
+                match self.frames(chunk, known, told_from) {
                     Ok(frames) => {
                         shared.push_to(self.ticket, &frames);
                     }
@@ -329,7 +382,7 @@ impl CatchUp<'_> {
         mut mark: CursorMark,
     ) -> Result<(u64, Position, CursorMark), Failure> {
         let context = &self.shared.context;
-        let Some((to, seq)) = context.hub.newest() else { return Err(Failure::Ended) };
+        let Some((to, seq, end)) = context.hub.newest() else { return Err(Failure::Ended) };
         let catalog = context.hub.catalog();
         let mut stream = context.history.between(from, &to, catalog).await?;
         let mut progress = Progress::from(from.clone());
@@ -354,7 +407,7 @@ impl CatchUp<'_> {
                 }
             }
         }
-        self.send(&piece, &progress, Cut::WHOLE, &mut mark).await?;
+        self.send(&piece, &progress, end, &mut mark).await?;
         Ok((seq, to, mark))
     }
 

@@ -312,7 +312,7 @@ fn join(shared: &Arc<Shared>, ticket: &Ticket, start: Start) {
     if starts_over || shared.queue.encoding() == Encoding::EventStream {
         shared.withhold(ticket);
     }
-    let is_from_now = matches!(start, Start::Now | Start::Over { .. });
+    let is_from_now = matches!(start, Start::Now | Start::Over { .. }) && !ticket.request.snapshot;
     if is_from_now && catch_up::join_now(shared, ticket, &start).is_ok() {
         return;
     }

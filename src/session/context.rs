@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
@@ -33,6 +34,8 @@ pub struct Context {
     pub access: Arc<dyn Access>,
     /// Limits on what a client may ask for.
     pub limits: Limits,
+    /// Places for snapshots that are read at the same time.
+    pub snapshots: Arc<Semaphore>,
     /// The longest time between heartbeats.
     pub heartbeat_ms: u64,
     /// Cancelled when the gateway drains.

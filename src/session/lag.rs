@@ -34,8 +34,8 @@ pub async fn recover(shared: &Arc<Shared>, lag: Lag) -> Result<(), LogError> {
                 lag = Lag { seq: chunk.seq + 1, position: chunk.position.clone() };
             }
             None => {
-                let Some((to, seq)) = hub.newest() else { return Ok(()) };
-                by_log(shared, &lag.position, &to).await?;
+                let Some((to, seq, cut)) = hub.newest() else { return Ok(()) };
+                by_log(shared, &lag.position, (&to, cut)).await?;
                 lag = Lag { seq: seq + 1, position: to.clone() };
                 shared.queue.skip_to(seq + 1, to);
             }
@@ -46,7 +46,11 @@ pub async fn recover(shared: &Arc<Shared>, lag: Lag) -> Result<(), LogError> {
 }
 
 /// Sends what lies between two positions, by topic, as the shard would have.
-async fn by_log(shared: &Arc<Shared>, from: &Position, to: &Position) -> Result<(), LogError> {
+async fn by_log(
+    shared: &Arc<Shared>,
+    from: &Position,
+    (to, end): (&Position, Cut),
+) -> Result<(), LogError> {
     let context = &shared.context;
     let mut stream = context.history.between(from, to, context.hub.catalog()).await?;
     let mut progress = Progress::from(from.clone());
@@ -64,7 +68,7 @@ async fn by_log(shared: &Arc<Shared>, from: &Position, to: &Position) -> Result<
             piece.push(row);
         }
     }
-    send(shared, &piece, &progress, Cut::WHOLE).await;
+    send(shared, &piece, &progress, end).await;
     Ok(())
 }
 
@@ -78,6 +82,7 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         let topics: Vec<_> = topics.into_iter().map(|topic| (topic, Addressee::Topic)).collect();
         // What cannot be judged ends its topic by a notice, which the queue has by now.
         let mut messages = messages_of(piece, &topics).unwrap_or_default();
+        let changes = messages.len() as u64;
         if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
             let text = progress.position().cursor().to_text();
             let json = reply::cursor(None, &text, cut.is_partial).into();
@@ -86,6 +91,7 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         }
         // Where a topic ended meanwhile, as by fewer rights, nothing of it may follow.
         if shared.queue.push_of(&ids, &Frames::new(messages)) {
+            metrics::counter!("pgfeed_deliveries_total").increment(changes);
             return;
         }
     }

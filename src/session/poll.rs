@@ -5,18 +5,20 @@
 //! place among the live clients. Its changes go by `sub`, for `topic` is a gateway's own word.
 
 mod collect;
+mod rows;
 mod walk;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-pub use self::collect::Answer;
 use self::collect::{Collector, Sub};
+pub use self::{collect::Answer, rows::Rows};
 use super::{
     Context,
     resume::{self, Resumed},
     shapes::Since,
+    snapshot,
     spec::{Filters, spec},
     subscription::Refusal,
 };
@@ -46,9 +48,17 @@ pub struct Poll {
     pub limit: usize,
 }
 
+/// What a poll is told.
+pub enum Told {
+    /// Changes.
+    Changes(Answer),
+    /// Rows as they are.
+    Rows(Rows),
+}
+
 impl Poll {
     /// Answers as soon as there is something, or when the wait is over.
-    pub async fn answer(&self) -> Result<Answer, Refusal> {
+    pub async fn answer(&self) -> Result<Told, Refusal> {
         let deadline = Instant::now() + self.wait;
         let mut subs = Vec::with_capacity(self.requests.len());
         for request in &self.requests {
@@ -57,7 +67,7 @@ impl Poll {
         }
         let to = Collector::new(subs, self.limit);
         match self.requests.first().and_then(|it| it.since.as_deref()) {
-            None => self.begin(to, None),
+            None => self.begin(to, None).await,
             Some(since) => {
                 let shapes: Vec<String> = to.subs.iter().map(Sub::shape).collect();
                 let since = Since::unfolded(since, &shapes).map_err(bad)?;
@@ -71,7 +81,15 @@ impl Poll {
     }
 
     /// Answers from now; `reason` is why not from where the client stood.
-    fn begin(&self, mut to: Collector, reason: Option<Resync>) -> Result<Answer, Refusal> {
+    async fn begin(&self, mut to: Collector, reason: Option<Resync>) -> Result<Told, Refusal> {
+        if self.requests.iter().any(|request| request.snapshot) {
+            let topics = to.subs.iter().map(|sub| Arc::clone(sub.topic())).collect();
+            let reading = snapshot::read(&self.context, topics).await.map_err(|error| {
+                tracing::warn!(%error, "A snapshot could not be read.");
+                Refusal::new(Code::Unavailable, "the rows cannot be read now; ask again")
+            })?;
+            return Ok(Told::Rows(Rows::new(reading, to.subs, reason)));
+        }
         let (_, _, mark) = self.context.hub.now().ok_or_else(|| {
             Refusal::new(Code::Unavailable, "the database has not been reached yet; try again")
         })?;
@@ -79,7 +97,7 @@ impl Poll {
             to.messages.extend(sub.start(&mark.text, reason));
         }
         to.settle(&mark.text, false);
-        Ok(to.answer())
+        Ok(Told::Changes(to.answer()))
     }
 
     async fn go_on(
@@ -87,14 +105,18 @@ impl Poll {
         mut to: Collector,
         since: &Since,
         deadline: Instant,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Told, Refusal> {
         let found = timeout(FIND_LIMIT, resume::find(&self.context, &since.cursor)).await;
         let (position, first) = match found {
             Ok(Ok(Resumed::At { position, first })) => (position, first),
-            Ok(Ok(Resumed::Over(reason))) => return self.begin(to, Some(reason)),
+            Ok(Ok(Resumed::Over(reason))) => return self.begin(to, Some(reason)).await,
             Ok(Err(error)) => return Err(unread(&error)),
             Err(_) => return Err(Refusal::new(Code::Unavailable, UNREAD)),
         };
+        let is_other = to.subs.iter().any(|sub| !since.admits(&sub.shape()));
+        if is_other && self.requests.iter().any(|request| request.snapshot) {
+            return self.begin(to, Some(Resync::ShapeChanged)).await;
+        }
         let cursor = since.cursor.to_text();
         for sub in &to.subs {
             // The position is good; the rows that the client holds are not.
@@ -103,7 +125,11 @@ impl Poll {
             }
         }
         to.settle(&cursor, false);
-        self.walk(to, position, first, deadline).await.map_err(|error| unread(&error))
+        let to = self.walk(to, position, first, deadline).await.map_err(|error| unread(&error))?;
+        match to.over() {
+            Some(reason) => self.begin(to, Some(reason)).await,
+            None => Ok(Told::Changes(to.answer())),
+        }
     }
 }
 

@@ -204,6 +204,8 @@ impl Queue {
             |(topic, after): &(u64, u64)| chunk.route(*topic).filter(|_| chunk.seq > *after);
         let mut routes: Vec<u32> = inner.live.iter().filter_map(wanted).collect();
         routes.sort_unstable();
+        let changes: usize = routes.iter().map(|at| chunk.routes[*at as usize].changes).sum();
+        metrics::counter!("pgfeed_deliveries_total").increment(changes as u64);
         inner.add_routes(chunk, &routes, self.encoding);
         inner.lag = Some(Lag { seq: chunk.seq + 1, position: chunk.position.clone() });
         self.flush(&mut inner);
@@ -339,6 +341,10 @@ impl Subscriber for Queue {
             inner.telling.withhold();
             self.work.notify_one();
         }
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.inner().bytes
     }
 
     fn heartbeat(&self, frames: &Frames, seq: u64) {

@@ -39,8 +39,7 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
     };
     let since = Since { ids: cursor.ids.clone(), sum: cursor.sum };
     let position = Position { tick, since: Arc::new(since) };
-    come_up_to(&context.hub, &position).await;
-    let first = context.hub.first_after(&position);
+    let first = place(&context.hub, &position).await;
     let is_part = match first {
         Some(first) if tail_has(&context.hub, first, &position) => true,
         _ => context.history.has(&position).await?,
@@ -54,10 +53,17 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
     Ok(Resumed::Over(reason))
 }
 
+/// The first chunk of the tail that may hold more than a position of this history, where the tail
+/// reaches back so far.
+pub async fn place(hub: &Hub, position: &Position) -> Option<u64> {
+    come_up_to(hub, position).await;
+    hub.first_after(position)
+}
+
 /// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
 /// join there would lead its reader back; one read from now on, all it has seen is here.
 async fn come_up_to(hub: &Hub, position: &Position) {
-    let tick = hub.newest().map_or(0, |(newest, _)| newest.tick.id);
+    let tick = hub.newest().map_or(0, |(newest, ..)| newest.tick.id);
     let is_here = tick >= position.tick.id
         && hub.first_after(position).is_some_and(|first| tail_has(hub, first, position));
     if !is_here {

@@ -71,3 +71,38 @@ impl Telling {
         [b"id:", cursor.as_bytes(), &self.ending].concat().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Telling;
+    use crate::wire::Frames;
+
+    fn text(telling: &Telling, frames: &Frames, is_told: bool) -> String {
+        let parts = telling.events(&frames.events(), is_told).into_iter().flatten();
+        parts.map(|part| String::from_utf8(part.to_vec()).expect("UTF-8")).collect()
+    }
+
+    #[test]
+    fn an_id_line_ends_with_the_shapes_and_is_left_out_where_it_may_not_be_told() {
+        let mut telling = Telling::default();
+        telling.set_shapes(&["0123456789abcdef".to_owned()]);
+        let cursor = Frames::with_cursor("{\"type\":\"cursor\"}", "abc");
+        assert_eq!(text(&telling, &cursor, true), "id:abc~01234567\n\n");
+        assert_eq!(text(&telling, &cursor, false), "");
+        let beat = Frames::with_cursor_beside("{}", "abc");
+        assert_eq!(text(&telling, &beat, true), "data:{}\nid:abc~01234567\n\n");
+        assert_eq!(text(&telling, &beat, false), "data:{}\n\n");
+    }
+
+    #[test]
+    fn cursors_are_told_when_every_reason_against_it_is_gone() {
+        let mut telling = Telling::default();
+        assert!(telling.is_open());
+        telling.withhold();
+        telling.withhold();
+        telling.release();
+        assert!(!telling.is_open());
+        telling.release();
+        assert!(telling.is_open());
+    }
+}

@@ -10,8 +10,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
@@ -22,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connect::{Connection, Target},
     log::SESSION,
+    payload::{Payload, Told},
     wake::Wake,
 };
 use crate::{
-    change::{Change, Operation, Row, Table, TableName},
+    change::{Change, Table, TableName},
     feed::backoff::Backoff,
     tasks,
 };
@@ -47,22 +46,6 @@ pub struct Listener {
     undurable_tx: mpsc::Sender<Change>,
     told: Option<Instant>,
     untold: u64,
-}
-
-/// What a payload may say. Ours says that the log has grown and carries no row.
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(default)]
-    log: bool,
-    #[serde(default)]
-    catalog: bool,
-    table: Option<String>,
-    schema: Option<String>,
-    operation: Option<Operation>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    old: Option<&'a RawValue>,
 }
 
 impl Listener {
@@ -102,7 +85,10 @@ impl Listener {
             Err(error) => return error.to_string(),
         };
         let (payloads_tx, mut payloads_rx) = mpsc::channel(1_024);
-        let driver = tasks::spawn("listener connection", drive(connection, payloads_tx));
+        let driver = tasks::spawn(
+            "listener connection",
+            drive(connection, Arc::clone(&self.wake), payloads_tx),
+        );
         // First LISTEN, then read: what is committed between is heard, what came before is read.
         let listen = client.batch_execute("listen db_changes");
         if !matches!(timeout(ALIVE_EVERY, listen).await, Ok(Ok(()))) {
@@ -127,47 +113,34 @@ impl Listener {
     }
 
     fn hear(&mut self, text: &str) {
-        match serde_json::from_str::<Payload<'_>>(text) {
-            Ok(Payload { log: true, catalog: true, .. }) => self.wake.wake_for_catalog(),
-            Ok(Payload { log: true, .. }) => self.wake.wake(),
-            Ok(payload) => match self.change(&payload) {
+        match Payload::read(text) {
+            Payload::Wake => self.wake.wake(),
+            Payload::Catalog => self.wake.wake_for_catalog(),
+            Payload::Change(told) => match self.change(told) {
                 Some(change) => {
                     if self.undurable_tx.try_send(change).is_err() {
                         self.ignore("more hand-written payloads than can be relayed");
                     }
+                    // The relay looks for them between reads.
                     self.wake.wake();
                 }
                 None => self.ignore("not for a table with `undurable = true`"),
             },
-            Err(_) => self.ignore("not a JSON object of ours or with table, operation and data"),
+            Payload::Nonsense => {
+                self.ignore("not a JSON object of ours or with table, operation and data");
+            }
         }
     }
 
     /// A payload written by hand as a change, where its table's settings allow.
-    fn change(&self, payload: &Payload<'_>) -> Option<Change> {
-        let name = payload.table.as_ref()?;
-        let name = match &payload.schema {
-            Some(schema) => TableName { schema: schema.clone(), name: name.clone() },
-            None => TableName::parse(name),
-        };
-        let operation = payload.operation?;
-        let object = |it: Option<&RawValue>| {
-            it.filter(|it| it.get().starts_with('{')).map(|it| Row::new(it.get()))
-        };
-        let data = object(payload.data);
-        let (new, old) = match operation {
-            Operation::Truncate => (None, None),
-            Operation::Delete => (None, Some(data?)),
-            Operation::Insert => (Some(data?), None),
-            // Where the former row is not told, the change is from an unknown row to this one.
-            Operation::Update => (Some(data?), object(payload.old)),
-        };
+    fn change(&self, told: Told) -> Option<Change> {
+        let Told { table, operation, new, old } = told;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some(Change {
             id: 0,
             xid: 0,
             at: i64::try_from(now.as_micros()).ok()?,
-            table: (self.undurable)(&name)?,
+            table: (self.undurable)(&table)?,
             operation,
             new,
             old,
@@ -202,11 +175,15 @@ async fn silence(client: &Client) -> String {
 }
 
 /// Drives the connection and passes payloads on until it ends.
-async fn drive(mut connection: Connection, payloads_tx: mpsc::Sender<String>) {
+///
+/// A plain wake goes straight to the reader.
+async fn drive(mut connection: Connection, wake: Arc<Wake>, payloads_tx: mpsc::Sender<String>) {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(it))) if it.channel() == CHANNEL => {
-                if payloads_tx.send(it.payload().to_owned()).await.is_err() {
+                if Payload::read(it.payload()) == Payload::Wake {
+                    wake.wake();
+                } else if payloads_tx.send(it.payload().to_owned()).await.is_err() {
                     return;
                 }
             }

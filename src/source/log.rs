@@ -13,15 +13,15 @@ use super::{
     lease::Lease,
     reader::Reader,
     rhythm::PRESENT,
-    rows::{Decoder, Statements},
+    rows::{Decoder, Statements, not_seen},
     types::{Micros, Xid8},
     wake::Wake,
 };
 use crate::{
     change::{Cursor, Position, Tick, position::check},
     feed::{
-        Catalog, ChangeLog, LogError,
-        log::{Found, LogRows, Start},
+        Catalog, ChangeLog, LogError, Topic,
+        log::{Found, LogRows, RowsAt, RowsError, Start},
     },
     tasks,
 };
@@ -36,20 +36,27 @@ const START_BEFORE: &str = "120 seconds";
 /// But not more rows than this.
 const START_ROWS_MAX: i64 = 20_000;
 
-/// Settings of every session. The log's statistics are always behind, so plans are not left to
-/// them; a parameter's text must not depend on who asks.
+/// Settings of every session: a parameter's text must not depend on who asks.
 pub const SESSION: &[(&str, &str)] = &[
     ("statement_timeout", "60s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "120s"),
-    ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
     ("jit", "off"),
     ("search_path", "pg_catalog"),
     ("timezone", "UTC"),
     ("synchronous_commit", "on"),
     ("client_min_messages", "error"),
+];
+
+/// How the log is read: its statistics are always behind, so plans are not left to them. Rows come
+/// by the index, which has them in the feed's order, planned once; a sort would hold them all.
+const READING: &[(&str, &str)] = &[
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_sort", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
 ];
 
 /// The log in one database. One for a gateway.
@@ -68,15 +75,28 @@ impl PgLog {
     }
 
     async fn connect(&self) -> Result<Client, LogError> {
-        let (client, connection) = self.target.connect(SESSION).await.map_err(|error| {
-            LogError { is_transient: error.is_transient(), message: tell(&error) }
-        })?;
+        let (client, connection) =
+            self.target.connect(&[SESSION, READING].concat()).await.map_err(|error| LogError {
+                is_transient: error.is_transient(),
+                message: tell(&error),
+            })?;
         drop(tasks::spawn("reader connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "The reader's connection ended.");
             }
         }));
         Ok(client)
+    }
+
+    /// Records how much of the pool is in use.
+    pub fn measure_pool(&self) {
+        let status = self.pool.status();
+        let count = |it: usize| f64::from(u32::try_from(it).unwrap_or(u32::MAX));
+        let idle = count(status.available);
+        let in_use = count(status.size) - idle;
+        metrics::gauge!("pgfeed_pool_connections", "state" => "idle").set(idle);
+        metrics::gauge!("pgfeed_pool_connections", "state" => "in_use").set(in_use);
+        metrics::gauge!("pgfeed_pool_waiting").set(count(status.waiting));
     }
 
     pub(super) async fn pooled(&self) -> Result<Object, LogError> {
@@ -100,6 +120,10 @@ fn tell(error: &dyn std::error::Error) -> String {
 
 impl ChangeLog for PgLog {
     type Reader = Reader;
+
+    async fn rows_of(&self, topics: Vec<Arc<Topic>>) -> Result<RowsAt, RowsError> {
+        super::snapshot::read(self, topics).await
+    }
 
     async fn follow(&self, from: Option<&Position>) -> Result<Start<Reader>, LogError> {
         let doing = "starting to follow the log";
@@ -157,8 +181,11 @@ impl ChangeLog for PgLog {
         let doing = "reading the log for a resume";
         let client = Lease::new(self.pooled().await?);
         let base = from.tick.snapshot.clone();
-        let begin = client.batch_execute("begin isolation level repeatable read, read only");
-        within(STEP_LIMIT, doing, begin).await?;
+        let mut begin = "begin isolation level repeatable read, read only".to_owned();
+        for (name, value) in READING {
+            begin.push_str(&format!("; set local {name} = {value}"));
+        }
+        within(STEP_LIMIT, doing, client.batch_execute(&begin)).await?;
         // In the snapshot of the rows: as long as the tick is there, nothing after it was pruned.
         let parameters: [&(dyn ToSql + Sync); 2] = [&from.tick.id, &from.tick.tag];
         if within(STEP_LIMIT, doing, client.query_opt(TICK, &parameters)).await?.is_none() {
@@ -214,7 +241,7 @@ pub(super) fn history(text: &str) -> u64 {
     u64::from_str_radix(&digits, 16).unwrap_or_default()
 }
 
-fn tick(row: &Row) -> Result<Tick, tokio_postgres::Error> {
+pub(super) fn tick(row: &Row) -> Result<Tick, tokio_postgres::Error> {
     let snapshot: String = row.try_get(2)?;
     Ok(Tick {
         id: row.try_get(0)?,
@@ -252,9 +279,11 @@ async fn recent_ticks(client: &Client, newest: &Tick) -> Result<Vec<Tick>, tokio
 async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError> {
     const TICK: &str = "select t.id, t.tag, t.snap::text, m.history::text
         from pgfeed.tick t, pgfeed.meta m where t.id = $1 and t.tag = $2";
-    const ROWS: &str = "select l.id, l.xid, l.at from pgfeed.log l
-        where (l.xid >= $1::text::xid8 or l.xid = any ($2::text[]::xid8[]))
-          and l.id between $3 and $4";
+    const ROWS: &str = concat!(
+        "select l.id, l.xid, l.at from ",
+        not_seen!("id, xid, at"),
+        " l where l.id between $3 and $4"
+    );
     let doing = "checking the position";
     let is = |error: tokio_postgres::Error| failed(doing, &error);
     let known = &position.tick;

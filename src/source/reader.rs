@@ -101,13 +101,15 @@ impl Reader {
             .all(|(oid, shape)| self.catalog.table(*oid).is_some_and(|table| table.shape == *shape))
     }
 
-    /// Reads the catalog where it may be another one; gives it if it is.
-    async fn look(&mut self, relations: &Relations) -> Result<Option<Arc<Catalog>>, LogError> {
+    /// Whether the catalog may be another one.
+    fn must_look(&self, relations: &Relations) -> bool {
         let is_due = self.looked.elapsed() >= CATALOG_EVERY
             || (self.looked.elapsed() >= CATALOG_APART && self.wake.take_catalog());
-        if !is_due && self.is_known(relations) {
-            return Ok(None);
-        }
+        is_due || !self.is_known(relations)
+    }
+
+    /// Reads the catalog; gives it if it is another one.
+    async fn look(&mut self) -> Result<Option<Arc<Catalog>>, LogError> {
         let catalog =
             within(STEP_LIMIT, "reading the catalog", catalog::read(&self.client)).await?;
         self.looked = Instant::now();
@@ -168,15 +170,16 @@ impl Reader {
 impl LogReader for Reader {
     async fn begin(&mut self) -> Result<Head, LogError> {
         let doing = "reading the log";
-        // Three requests in one round trip.
+        // Four requests in one round trip.
         let steps = async {
             futures::try_join!(
                 self.client.batch_execute(BEGIN),
                 self.client.query_one(&self.head, &[]),
                 self.statements.relations(&self.client, &self.base),
+                self.statements.rows(&self.client, &self.base),
             )
         };
-        let ((), head, relations) = within(STEP_LIMIT, doing, steps).await?;
+        let ((), head, relations, stream) = within(ROWS_LIMIT, doing, steps).await?;
         let (snapshot, tick, history) = parse_head(&head).map_err(|error| failed(doing, &error))?;
         if history != self.history {
             return Err(LogError {
@@ -197,15 +200,18 @@ impl LogReader for Reader {
             message: format!("{doing}: {error}"),
             is_transient: false,
         })?;
-        let catalog = self.look(&relations).await?;
-        let has_rows = !relations.is_empty();
-        let rows = if has_rows {
+        let (catalog, stream) = if self.must_look(&relations) {
+            // Rows are asked for again behind it: what is not read holds up every later answer.
+            drop(stream);
+            let catalog = self.look().await?;
             let step = self.statements.rows(&self.client, &self.base);
-            let stream = within(ROWS_LIMIT, doing, step).await?;
-            Some((stream, Decoder::new(&relations, &self.catalog, self.row_bytes_max)))
+            (catalog, within(ROWS_LIMIT, doing, step).await?)
         } else {
-            None
+            (None, stream)
         };
+        let has_rows = !relations.is_empty();
+        let decoder = Decoder::new(&relations, &self.catalog, self.row_bytes_max);
+        let rows = has_rows.then_some((stream, decoder));
         self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows });
         let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
         if let Some(tick) = &tick {

@@ -15,21 +15,28 @@ use crate::{
     feed::{Body, Catalog, LogError, LogRow},
 };
 
-/// What a snapshot has not seen, as a condition on `l`: the transactions from its xmax on, and
+/// What a snapshot has not seen, as a relation: the rows of transactions from its xmax on, and of
 /// those that were open. Two index ranges, where `not pg_visible_in_snapshot(...)` would walk
 /// everything since the oldest open transaction.
 macro_rules! not_seen {
-    () => {
-        "(l.xid >= $1::text::xid8 or l.xid = any ($2::text[]::xid8[]))"
+    ($columns:literal) => {
+        concat!(
+            "(select ",
+            $columns,
+            " from pgfeed.log where xid >= $1::text::xid8 union all select ",
+            $columns,
+            " from pgfeed.log where xid = any ($2::text[]::xid8[]))"
+        )
     };
 }
+pub(super) use not_seen;
 
 /// Which relations have new rows, what each is told as, and that table's shape now.
 const RELATIONS: &str = concat!(
     "select d.watch, d.rel, c.oid, shapes.shape
-       from (select l.watch, l.rel from pgfeed.log l where ",
-    not_seen!(),
-    " group by l.watch, l.rel) d
+       from (select l.watch, l.rel from ",
+    not_seen!("watch, rel"),
+    " l group by l.watch, l.rel) d
        left join pgfeed.watch_list w on w.id = d.watch
        left join (pg_catalog.pg_class c
                   join pg_catalog.pg_namespace n on n.oid = c.relnamespace ",
@@ -42,12 +49,16 @@ const RELATIONS: &str = concat!(
 /// rows of a large transaction are neither sorted nor held; [`Order`] checks that it is so.
 const ROWS: &str = concat!(
     "select l.id, l.xid, l.at, l.watch, l.rel, l.op, l.key, l.new, l.old
-       from (select l.xid, max(l.id) as last from pgfeed.log l where ",
-    not_seen!(),
-    " group by l.xid order by 2) t
+       from (select l.xid, max(l.id) as last from ",
+    not_seen!("xid, id"),
+    " l group by l.xid order by 2) t
       cross join lateral (select * from pgfeed.log l where l.xid = t.xid order by l.id
                           offset 0) l"
 );
+
+/// What a row is known by, of those that a snapshot has not seen.
+pub(super) const SINCE: &str =
+    concat!("select l.id, l.xid, l.at from ", not_seen!("id, xid, at"), " l");
 
 /// The statements above, prepared on one connection.
 #[derive(Clone)]
@@ -92,7 +103,7 @@ impl Statements {
     }
 }
 
-fn bounds(base: &Snapshot) -> (String, Vec<String>) {
+pub(super) fn bounds(base: &Snapshot) -> (String, Vec<String>) {
     (base.xmax().to_string(), base.open().iter().map(u64::to_string).collect())
 }
 
@@ -127,10 +138,12 @@ impl Decoder {
     ) -> Result<Option<Vec<LogRow>>, LogError> {
         /// As many as are at hand go in one go, up to this.
         const ROWS_MAX: usize = 256;
+        /// And this many bytes, but for the last one.
+        const BYTES_MAX: usize = 64 * 1024;
         let failed = |error: Error| failed("reading the log", &error);
         let Some(first) = stream.try_next().await.map_err(failed)? else { return Ok(None) };
         let mut rows = vec![self.decode(&first).map_err(failed)?];
-        while rows.len() < ROWS_MAX {
+        while rows.len() < ROWS_MAX && rows.iter().map(LogRow::bytes).sum::<usize>() < BYTES_MAX {
             match futures::FutureExt::now_or_never(stream.next()) {
                 Some(Some(row)) => {
                     rows.push(row.and_then(|row| self.decode(&row)).map_err(failed)?);

@@ -1,7 +1,6 @@
 //! What the gateway says besides changes: one function a message, each giving JSON text.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::Code;
 use crate::change::{Column, Table};
@@ -125,15 +124,12 @@ pub fn subscribed(it: &Subscribed<'_>) -> String {
 }
 
 /// Rows as they are; `rows` are JSON objects.
-pub fn snapshot(id: &str, rows: &[&RawValue], more: bool) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "snapshot")]
-    struct Snapshot<'a> {
-        id: &'a str,
-        rows: &'a [&'a RawValue],
-        more: bool,
-    }
-    json(&Snapshot { id, rows, more })
+pub fn snapshot(id: &str, rows: &[String], more: bool) -> String {
+    format!(
+        "{{\"type\":\"snapshot\",\"id\":{},\"rows\":[{}],\"more\":{more}}}",
+        json(&id),
+        rows.join(",")
+    )
 }
 
 /// A subscription is caught up.

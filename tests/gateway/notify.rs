@@ -116,7 +116,10 @@ async fn a_full_notification_queue_fails_no_writer_and_delays_no_change() {
     let options = Options::from_env().with("max_notify_queue_pages", "64");
     let database = Database::own(options).await;
     let holder = database.connect().await;
-    holder.batch_execute("listen elsewhere; begin; select 1").await.expect("holds the queue");
+    // In two steps: a LISTEN counts from its commit.
+    for sql in ["listen elsewhere", "begin; select 1"] {
+        holder.batch_execute(sql).await.expect("holds the queue");
+    }
     let filler = database.connect().await;
     let fill = "select count(pg_notify('elsewhere', i || repeat('x', 7900))) \
                 from generate_series(1, 40) i";

@@ -94,7 +94,7 @@ async fn rage(
     kills
 }
 
-/// A client on a task of its own, that reads and resumes until the last row of every table has come.
+/// A client on a task of its own, that reads and resumes until the last row of all has come.
 async fn start_reader(url: &str) -> JoinHandle<(Client, usize)> {
     let mut client = Client::connect(url).await;
     for table in TABLES {

@@ -69,8 +69,13 @@ impl State {
         self.whole.clone()
     }
 
-    pub(super) fn newest(&self) -> Option<(Position, u64)> {
-        self.tail.as_ref().map(|tail| (tail.position().clone(), tail.head()))
+    pub(super) fn newest(&self) -> Option<(Position, u64, Cut)> {
+        let tail = self.tail.as_ref()?;
+        let cut = tail.chunk(tail.head()).map_or(Cut::WHOLE, |chunk| Cut {
+            is_whole: chunk.is_whole,
+            is_partial: !chunk.is_whole && chunk.cursor.is_some(),
+        });
+        Some((tail.position().clone(), tail.head(), cut))
     }
 
     pub(super) fn chunk(&self, seq: u64) -> Option<Arc<Chunk>> {

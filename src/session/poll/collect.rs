@@ -45,9 +45,11 @@ pub(super) struct Collector {
     cursor: String,
     is_partial: bool,
     is_full: bool,
+    /// Why everything is void where rows are to be sent again.
+    over: Option<Resync>,
 }
 
-/// What a poll is told.
+/// What a poll is told of changes.
 #[derive(Debug)]
 pub struct Answer {
     /// The messages as JSON text.
@@ -62,6 +64,10 @@ impl Sub {
     pub(super) fn new(hub: &Hub, request: Subscribe, spec: &TopicSpec) -> Result<Self, Refusal> {
         let topic = topic(hub, spec)?;
         Ok(Self { request, topic, void: None, is_ended: false })
+    }
+
+    pub(super) fn topic(&self) -> &Arc<Topic> {
+        &self.topic
     }
 
     pub(super) fn shape(&self) -> String {
@@ -109,12 +115,18 @@ impl Collector {
             cursor: String::new(),
             is_partial: false,
             is_full: false,
+            over: None,
         }
     }
 
     /// Whether the answer ends at the last position.
     pub(super) fn is_full(&self) -> bool {
         self.is_full
+    }
+
+    /// Why everything is void where rows are to be sent again.
+    pub(super) fn over(&self) -> Option<Resync> {
+        self.over
     }
 
     /// Whether there is something to say at the last position.
@@ -178,6 +190,8 @@ impl Collector {
             self.is_full = true;
             let now = spec(&sub.request).and_then(|spec| topic(hub, &spec));
             match (void, now) {
+                // The rows are read at one position for all.
+                (Void::Resync(reason), Ok(_)) if sub.request.snapshot => self.over = Some(reason),
                 (Void::Resync(reason), Ok(topic)) => {
                     sub.topic = topic;
                     self.messages.extend(sub.start(cursor, Some(reason)));

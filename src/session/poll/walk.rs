@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    Poll,
-    collect::{Answer, Collector},
-};
+use super::{Poll, collect::Collector};
 use crate::{
     change::{Position, cursor::RUNS_MAX, position::Progress},
-    feed::{Chunk, LogError, LogRow, cut::Cutter},
+    feed::{
+        Chunk, LogError, LogRow,
+        cut::{Cut, Cutter},
+    },
 };
 
 impl Poll {
@@ -23,7 +23,7 @@ impl Poll {
         from: Position,
         first: Option<u64>,
         deadline: Instant,
-    ) -> Result<Answer, LogError> {
+    ) -> Result<Collector, LogError> {
         let hub = &self.context.hub;
         let mut heads = hub.heads();
         // What only a NOTIFY told stands in no log and at no position: new is what comes now.
@@ -32,8 +32,8 @@ impl Poll {
         let mut seq = first.map(|first| first - 1);
         while !to.is_full() {
             let Some(at) = seq else {
-                let Some((newest, at)) = hub.newest() else { break };
-                self.by_log(&mut to, &reached, &newest).await?;
+                let Some((newest, at, cut)) = hub.newest() else { break };
+                self.by_log(&mut to, &reached, (&newest, cut)).await?;
                 (reached, seq) = (newest, Some(at));
                 continue;
             };
@@ -54,7 +54,7 @@ impl Poll {
                 () = self.context.drain.cancelled() => break,
             }
         }
-        Ok(to.answer())
+        Ok(to)
     }
 
     fn by_chunk(&self, to: &mut Collector, chunk: &Arc<Chunk>, from: &Position, is_new: bool) {
@@ -88,7 +88,7 @@ impl Poll {
         &self,
         to: &mut Collector,
         from: &Position,
-        until: &Position,
+        (until, end): (&Position, Cut),
     ) -> Result<(), LogError> {
         let catalog = self.context.hub.catalog();
         let mut stream = self.context.history.between(from, until, catalog).await?;
@@ -116,7 +116,9 @@ impl Poll {
             }
         }
         to.add(&piece.iter().collect::<Vec<_>>());
-        self.reach_text(to, &until.cursor().to_text(), false);
+        if end.may_tell() {
+            self.reach_text(to, &until.cursor().to_text(), end.is_partial);
+        }
         Ok(())
     }
 

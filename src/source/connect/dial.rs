@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     hash::{BuildHasher as _, RandomState},
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
     time::Duration,
 };
@@ -181,8 +181,7 @@ impl Connect for Dial {
     fn connect(
         &self,
         _: &Config,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>>
-    {
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         Box::pin(async move {
             let (client, connection) = self.connect().await?;
             let server = self.servers();

@@ -1,5 +1,5 @@
-//! The SQL of the feed, in the order in which it is applied. `sql/build.sh` lists the same pieces by
-//! their folders; a test holds that both agree.
+//! The SQL of the feed, in the order in which it is applied. `sql/build.sh` lists the same pieces
+//! by their folders; a test holds that both agree.
 
 /// The sample tables, as [`super::make_samples`] makes them.
 pub(super) const SAMPLES: &str = include_str!("../../../sql/01_init.sql");
@@ -21,7 +21,10 @@ pub(super) const PREPARE: &str = "
 
 macro_rules! pieces {
     ($($path:literal),* $(,)?) => {
-        &[$((concat!("sql/pgfeed/", $path), include_str!(concat!("../../../sql/pgfeed/", $path)))),*]
+        &[$((
+            concat!("sql/pgfeed/", $path),
+            include_str!(concat!("../../../sql/pgfeed/", $path)),
+        )),*]
     };
 }
 

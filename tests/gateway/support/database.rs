@@ -134,7 +134,9 @@ pub(crate) async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Err
 
 /// The oracle needs `wal_level=logical`; the gateway must not, and other tests run it without.
 fn settings(options: Options) -> Options {
-    options.with("wal_level", "logical").with("max_prepared_transactions", "20")
+    let options = options.with("wal_level", "logical").with("max_prepared_transactions", "20");
+    // Writers that meet in a storm should not wait a second each time.
+    options.with("deadlock_timeout", "50ms")
 }
 
 fn start_shared() -> Shared {

@@ -198,7 +198,13 @@ impl Gateway {
         std::fs::write(path, "5").expect("the peak can be reset");
     }
 
-    fn pid(&self) -> u32 {
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        open.expect("the gateway runs").count()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
         self.process.id().expect("the gateway runs")
     }
 }

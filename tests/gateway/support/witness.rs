@@ -79,6 +79,21 @@ impl Witness {
         self.wire.send(message).await.expect("the connection takes a message");
     }
 
+    /// The same, where the gateway may close meanwhile.
+    pub(crate) async fn try_send(&mut self, message: Message) -> Result<(), Error> {
+        self.wire.send(message).await
+    }
+
+    /// Reads to the end.
+    pub(crate) async fn end(&mut self) -> Heard {
+        loop {
+            match self.next().await {
+                Heard::Message(_) => {}
+                ended => return ended,
+            }
+        }
+    }
+
     /// Subscribes to a table with its name as id and takes the first answer.
     pub(crate) async fn subscribe(&mut self, table: &str, more: &Value) -> Value {
         let mut request = json!({"type": "subscribe", "id": table, "table": table});

@@ -1,5 +1,5 @@
-//! Overlapping writers: random pauses, savepoints, aborts, deadlocks, one transaction open throughout.
-//! They go on over crashes of their server, until it is calm.
+//! Overlapping writers: random pauses, savepoints, aborts, deadlocks, one transaction open all the
+//! time. They go on over crashes of their server, until it is calm.
 
 use tokio::{
     sync::watch,
@@ -17,7 +17,7 @@ use super::{
 /// The tables that they write to.
 pub(crate) const TABLES: [&str; 2] = ["notes", "items"];
 /// Rows are few, so that writers meet on them.
-pub(crate) const ROWS: u64 = 60;
+pub(crate) const ROWS: u64 = 200;
 const WRITERS: u64 = 20;
 /// With the pauses in transactions, about 200 writes a second in all.
 const PAUSE_MS_MAX: u64 = 100;
@@ -116,7 +116,9 @@ fn statement(random: &mut Random) -> String {
     let (one, other) = (1 + random.below(ROWS), 1 + random.below(ROWS));
     match random.below(20) {
         0..=9 => format!("update {table} set n = n + 1 where id = {one}"),
-        10 => format!("update {table} set n = n + 1, title = 'it''s {other}' where id >= {one}"),
+        10 => format!(
+            "update {table} set n = n + 1, title = 'it''s {other}' where id between {one} and {one} + 20"
+        ),
         11 | 12 => format!("delete from {table} where id = {one}"),
         13..=17 => format!(
             "insert into {table} (id, title) values ({one}, 'new') on conflict (id) do update \

@@ -1,0 +1,10 @@
+//! Hostile text for `strangers::payload`; what it must hold is said there.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/corpus/strangers.rs"]
+mod strangers;
+
+fuzz_target!(|text: &str| strangers::payload(text));

@@ -1,0 +1,121 @@
+//! A subscription that begins with the rows as they are.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Duration, timeout},
+};
+
+use super::{
+    Context,
+    catch_up::{CatchUp, Failure},
+    resume,
+};
+use crate::{
+    change::Position,
+    feed::{
+        CursorMark, LogError, Topic,
+        log::{RowPiece, RowPieces, RowsError},
+    },
+    wire::{
+        Frames,
+        reply::{self, Resync, Subscribed},
+    },
+};
+
+/// How long a snapshot waits for others to end.
+const PLACE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Rows on their way from the database.
+pub struct Reading {
+    /// What they are as of.
+    pub position: Position,
+    rows: RowPieces,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reading {
+    /// The next piece; the reader knows which one is the last.
+    pub async fn next(&mut self) -> Result<RowPiece, LogError> {
+        self.rows.recv().await.unwrap_or_else(|| {
+            let message = "the rows of a snapshot broke off".to_owned();
+            Err(LogError { message, is_transient: true })
+        })
+    }
+}
+
+/// A place among the snapshots that are read at the same time; none in time.
+pub async fn place(snapshots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    timeout(PLACE_LIMIT, Arc::clone(snapshots).acquire_owned()).await.ok()?.ok()
+}
+
+/// Begins to read the rows of topics, all at one position.
+pub async fn read(context: &Context, topics: Vec<Arc<Topic>>) -> Result<Reading, RowsError> {
+    let place = place(&context.snapshots).await.ok_or_else(|| LogError {
+        message: "too many snapshots are read at the same time".to_owned(),
+        is_transient: true,
+    })?;
+    let read = context.history.rows_of(topics).await?;
+    Ok(Reading { position: read.position, rows: read.rows, _place: place })
+}
+
+impl CatchUp<'_> {
+    /// Sends the rows, then goes on from their position. `over` tells why what the client held
+    /// is void, and whether `subscribed` has been sent.
+    pub(super) async fn from_snapshot(&self, over: Option<(Resync, bool)>) -> Result<(), Failure> {
+        let context = &self.shared.context;
+        let mut reading = read(context, vec![Arc::clone(&self.ticket.topic)]).await?;
+        let position = reading.position.clone();
+        let text: Arc<str> = position.cursor().to_text().into();
+        self.tell_begin(&text, over);
+        let id = &self.ticket.request.id;
+        loop {
+            let RowPiece { rows, is_last, .. } = reading.next().await?;
+            self.shared.queue.has_room().await;
+            if self.shared.queue.is_closed() {
+                return Ok(());
+            }
+            let json = reply::snapshot(id, &rows, !is_last);
+            if is_last {
+                // Only now has the client all that the cursor stands for.
+                self.shared.push_at(self.ticket, json, &text);
+                break;
+            }
+            self.shared.push_to(self.ticket, &Frames::one(json));
+        }
+        drop(reading);
+        let first = resume::place(&context.hub, &position).await;
+        let mark = CursorMark { text, frames: Arc::default() };
+        self.from_position(position, first, mark).await
+    }
+
+    fn tell_begin(&self, cursor: &str, over: Option<(Resync, bool)>) {
+        let (id, topic) = (&self.ticket.request.id, &self.ticket.topic);
+        let tell = |json: String| {
+            self.shared.push_to(self.ticket, &Frames::one(json));
+        };
+        let resync = over.map(|(reason, _)| reply::resync(id, reason, cursor));
+        let is_new_table = matches!(over, Some((Resync::TableChanged, true)));
+        let subscribed = over.is_none_or(|(_, is_told)| !is_told || is_new_table).then(|| {
+            reply::subscribed(&Subscribed {
+                id,
+                topic: topic.id,
+                shape: &topic.spec.shape(),
+                table: &topic.spec.table,
+                columns: topic.columns(),
+                cursor,
+                live: false,
+            })
+        });
+        if is_new_table {
+            resync.into_iter().chain(subscribed).for_each(tell);
+        } else {
+            subscribed.into_iter().chain(resync).for_each(tell);
+        }
+        if let Some((reason, _)) = over {
+            metrics::counter!("pgfeed_resyncs_total", "reason" => reason.word()).increment(1);
+        }
+        metrics::counter!("pgfeed_snapshots_total").increment(1);
+    }
+}

@@ -1,0 +1,287 @@
+//! The rows of tables as they are, and the position that they are as of.
+//!
+//! One transaction reads both, so the rows and the changes after the position meet with no gap
+//! and no overlap. Its position is the newest tick and the log rows that its own snapshot sees
+//! since.
+
+use std::sync::Arc;
+
+use deadpool_postgres::{Object, Transaction};
+use futures::TryStreamExt as _;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Duration,
+};
+use tokio_postgres::{
+    Error, IsolationLevel,
+    error::SqlState,
+    types::{ToSql, Type},
+};
+
+use super::{
+    catalog::shape_of,
+    error::{failed, within},
+    log::{PgLog, STEP_LIMIT, tick},
+    rows::{SINCE, bounds},
+    types::{JsonText, Micros, Xid8},
+};
+use crate::{
+    change::{
+        Position, Row,
+        cursor::RUNS_MAX,
+        position::{Since, check},
+    },
+    feed::{
+        ChangeLog as _, Image, LogError, Topic, encode,
+        log::{RowPiece, RowPieces, RowsAt, RowsError},
+    },
+    tasks,
+};
+
+/// About so many bytes of rows are read at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// How many rows are read first, before their size is known.
+const ROWS_FIRST: usize = 16;
+
+const ROWS_MAX: usize = 4_096;
+
+/// A piece may take this long: a filter may find few rows in a large table.
+const PIECE_LIMIT: Duration = Duration::from_secs(60);
+
+/// A transaction whose position takes too many words to tell is begun again behind a new tick.
+const TRIES: usize = 3;
+
+/// A row's text is as the triggers write it. The log wants plans that tables do not.
+const SETTINGS: &str = "
+    set local timezone = 'UTC'; set local datestyle = 'ISO, MDY';
+    set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
+    set local extra_float_digits = 1;";
+
+const PLANS: &str = "
+    set local enable_seqscan = on; set local enable_hashjoin = on;
+    set local enable_mergejoin = on;";
+
+/// The server looks whether we are still there while it searches.
+const WATCH: &str = "set local client_connection_check_interval = '1s';";
+
+const TICK: &str = "
+    select t.id, t.tag, t.snap::text, m.history::text
+      from pgfeed.tick t, pgfeed.meta m order by t.id desc limit 1";
+
+const SHAPE: &str = concat!(
+    "select shapes.shape
+       from pg_catalog.pg_class c
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace ",
+    shape_of!(),
+    " where c.oid = $1"
+);
+
+type Told = oneshot::Sender<Result<Position, RowsError>>;
+type Pieces = mpsc::Sender<Result<RowPiece, LogError>>;
+
+/// Begins to read the rows of topics.
+pub(super) async fn read(log: &PgLog, topics: Vec<Arc<Topic>>) -> Result<RowsAt, RowsError> {
+    for _ in 1..TRIES {
+        if let Some(rows) = try_read(log, topics.clone()).await? {
+            return Ok(rows);
+        }
+        log.make_tick().await?;
+    }
+    try_read(log, topics).await?.ok_or_else(|| {
+        let message = "no position can be told for a snapshot: too many transactions are open";
+        RowsError::Log(LogError { message: message.to_owned(), is_transient: true })
+    })
+}
+
+async fn try_read(log: &PgLog, topics: Vec<Arc<Topic>>) -> Result<Option<RowsAt>, RowsError> {
+    let connection = log.pooled().await?;
+    let (told_tx, told_rx) = oneshot::channel();
+    let (pieces_tx, rows): (Pieces, RowPieces) = mpsc::channel(2);
+    // The task holds the connection, and ends with the receiver.
+    drop(tasks::spawn("snapshot", serve(connection, topics, told_tx, pieces_tx)));
+    let position = told_rx.await.map_err(|_| LogError {
+        message: "a snapshot ended before it began".to_owned(),
+        is_transient: true,
+    })??;
+    let is_tellable = position.since.ids.runs().len() <= RUNS_MAX;
+    Ok(is_tellable.then_some(RowsAt { position, rows }))
+}
+
+async fn serve(mut connection: Object, topics: Vec<Arc<Topic>>, told: Told, pieces: Pieces) {
+    if transact(&mut connection, &topics, told, &pieces).await {
+        drop(connection);
+    } else {
+        // Its transaction may still be open: nobody else is to read in it.
+        drop(Object::take(connection));
+    }
+}
+
+/// Whether all was read, and the transaction ended.
+async fn transact(
+    connection: &mut Object,
+    topics: &[Arc<Topic>],
+    told: Told,
+    pieces: &Pieces,
+) -> bool {
+    let doing = "beginning a snapshot";
+    let begin = connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true);
+    let transaction = match within(STEP_LIMIT, doing, begin.start()).await {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            // Nobody waits where the client is gone.
+            drop(told.send(Err(error.into())));
+            return false;
+        }
+    };
+    match place(&transaction, topics).await {
+        Ok(position) => {
+            if told.send(Ok(position)).is_err() {
+                return false;
+            }
+        }
+        Err(error) => {
+            drop(told.send(Err(error)));
+            return false;
+        }
+    }
+    for (at, topic) in topics.iter().enumerate() {
+        let read = tokio::select! {
+            read = rows(&transaction, at, topic, pieces) => read,
+            () = pieces.closed() => return false,
+        };
+        if let Err(error) = read {
+            drop(pieces.send(Err(error)).await);
+            return false;
+        }
+    }
+    within(STEP_LIMIT, "ending a snapshot", transaction.commit()).await.is_ok()
+}
+
+/// Holds the tables as they are and takes the position.
+async fn place(
+    transaction: &Transaction<'_>,
+    topics: &[Arc<Topic>],
+) -> Result<Position, RowsError> {
+    let doing = "placing a snapshot";
+    let lock = |topic: &Arc<Topic>| format!("lock table {} in access share mode;", name(topic));
+    // Locked before the first look, which is what decides on the transaction's snapshot.
+    let locks: String = topics.iter().map(lock).collect();
+    let step = transaction.batch_execute(&locks);
+    match tokio::time::timeout(STEP_LIMIT, step).await {
+        Ok(Err(error)) if is_gone(&error) => return Err(RowsError::Changed),
+        locked => locked.map_or_else(
+            |_| Err(LogError { message: format!("{doing}: no answer"), is_transient: true }),
+            |locked| locked.map_err(|error| failed(doing, &error)),
+        )?,
+    }
+    within(STEP_LIMIT, doing, transaction.batch_execute(&[SETTINGS, WATCH].concat())).await?;
+    let newest = within(STEP_LIMIT, doing, transaction.query_one(TICK, &[])).await?;
+    let newest = tick(&newest).map_err(|error| failed(doing, &error))?;
+    for topic in topics {
+        let table = &topic.spec.table;
+        let found = within(STEP_LIMIT, doing, transaction.query_opt(SHAPE, &[&table.oid])).await?;
+        let shape: Option<i64> = found.and_then(|row| row.try_get(0).ok());
+        if shape.map(i64::cast_unsigned) != Some(table.shape) {
+            return Err(RowsError::Changed);
+        }
+    }
+    let (xmax, open) = bounds(&newest.snapshot);
+    let parameters: [&(dyn ToSql + Sync); 2] = [&xmax, &open];
+    let mut since = Since::default();
+    let read = async {
+        let rows = transaction.query_raw(SINCE, parameters).await?;
+        let mut rows = std::pin::pin!(rows);
+        while let Some(row) = rows.try_next().await? {
+            let (id, Xid8(xid), Micros(at)) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            since.add(id, check(id, xid, at));
+        }
+        Ok::<_, Error>(())
+    };
+    within(PIECE_LIMIT, doing, read).await?;
+    within(STEP_LIMIT, doing, transaction.batch_execute(PLANS)).await?;
+    Ok(Position { tick: Arc::new(newest), since: Arc::new(since) })
+}
+
+fn is_gone(error: &Error) -> bool {
+    let codes = [&SqlState::UNDEFINED_TABLE, &SqlState::INVALID_SCHEMA_NAME];
+    error.code().is_some_and(|code| codes.contains(&code))
+}
+
+/// Sends a topic's rows piece by piece.
+async fn rows(
+    transaction: &Transaction<'_>,
+    at: usize,
+    topic: &Topic,
+    pieces: &Pieces,
+) -> Result<(), LogError> {
+    let doing = "reading rows for a snapshot";
+    let (sql, values) = query(topic);
+    let types = vec![Type::TEXT; values.len()];
+    let statement = within(STEP_LIMIT, doing, transaction.prepare_typed(&sql, &types)).await?;
+    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|it| it as _).collect();
+    let portal = within(STEP_LIMIT, doing, transaction.bind(&statement, &values)).await?;
+    let mut count = ROWS_FIRST;
+    loop {
+        let most = i32::try_from(count).unwrap_or(i32::MAX);
+        let step = transaction.query_portal(&portal, most);
+        let found = within(PIECE_LIMIT, doing, step).await?;
+        let is_last = found.len() < count;
+        let mut texts = Vec::with_capacity(found.len());
+        for row in &found {
+            let JsonText(text) = row.try_get(0).map_err(|error| failed(doing, &error))?;
+            texts.extend(shown(topic, &Row::new(text)));
+        }
+        let bytes: usize = texts.iter().map(String::len).sum();
+        let piece = RowPiece { topic: at, rows: texts, is_last };
+        if pieces.send(Ok(piece)).await.is_err() || is_last {
+            return Ok(());
+        }
+        count = (PIECE_BYTES * count / bytes.max(1)).clamp(1, ROWS_MAX);
+    }
+}
+
+/// The row as the topic's readers see it. Judged as in a change, so that both show the same.
+fn shown(topic: &Topic, row: &Row) -> Option<String> {
+    let table = &topic.spec.table;
+    let image = Image::of(table, row);
+    topic.sees(&image).map(|seen| encode::row(table, &image, &seen))
+}
+
+/// The statement for a topic's rows, and its parameters: what is asked and what is granted.
+fn query(topic: &Topic) -> (String, Vec<String>) {
+    let mut values = Vec::new();
+    let mut clauses = Vec::new();
+    if let Some(filter) = &topic.spec.filter {
+        let (clause, more) = filter.to_sql(values.len() + 1);
+        clauses.push(format!("({clause})"));
+        values.extend(more);
+    }
+    if !topic.spec.grant.is_whole_table() {
+        let mut any = Vec::new();
+        for part in topic.spec.grant.parts() {
+            let Some(rows) = &part.rows else { continue };
+            let (clause, more) = rows.to_sql(values.len() + 1);
+            any.push(format!("({clause})"));
+            values.extend(more);
+        }
+        let granted = if any.is_empty() { "false".to_owned() } else { any.join(" or ") };
+        clauses.push(format!("({granted})"));
+    }
+    let name = name(topic);
+    let mut sql = format!("select pg_catalog.row_to_json(pgfeed_row.*) from {name} as pgfeed_row");
+    if !clauses.is_empty() {
+        sql.push_str(" where ");
+        sql.push_str(&clauses.join(" and "));
+    }
+    (sql, values)
+}
+
+fn name(topic: &Topic) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let name = &topic.spec.table.name;
+    format!("{}.{}", quoted(&name.schema), quoted(&name.name))
+}

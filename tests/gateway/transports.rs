@@ -1,0 +1,335 @@
+//! The same guarantees over WebSocket, server-sent events and long poll, and over hops between
+//! them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tokio::{task::JoinSet, time::Duration};
+use tokio_postgres::Client as Session;
+
+use crate::support::{
+    database::Database,
+    follower::{Follower, WAYS, Way, fetch},
+    gateway::{Gateway, Settings},
+    proxy::Proxy,
+    random::Random,
+    wait::{PATIENCE, within},
+};
+
+/// A row that every filter of these tests lets through, written last.
+const LAST: u64 = 9_999_999;
+
+async fn insert(database: &Database, id: u64) {
+    database.run(&format!("insert into notes (id, n) values ({id}, 100)")).await;
+}
+
+/// Begins now, so that everything from here on is to come.
+async fn begun(gateway: &Gateway, way: Way, query: &str) -> Follower {
+    let mut it = Follower::of(query);
+    let has_begun = it.follow(gateway.address(), way, PATIENCE, |it| it.cursor.is_some()).await;
+    assert!(has_begun, "{way:?} begins");
+    it
+}
+
+async fn until(it: &mut Follower, gateway: &Gateway, way: Way, count: usize) {
+    let is_so = it.follow(gateway.address(), way, PATIENCE, |it| it.keys.len() >= count).await;
+    assert!(is_so, "{way:?}: {count} changes, not {:?}", it.keys);
+}
+
+/// The rows as a `SELECT` has them.
+async fn select(session: &Session, condition: &str) -> BTreeMap<String, Value> {
+    let sql = format!("select row_to_json(notes)::text from notes where {condition}");
+    let rows = session.query(&sql, &[]).await.expect("the rows are read");
+    let row = |row: &tokio_postgres::Row| {
+        let value: Value = serde_json::from_str(row.get(0)).expect("a row is JSON");
+        (value["id"].to_string(), value)
+    };
+    rows.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn a_change_made_while_nobody_was_connected_comes_once() {
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    for way in WAYS {
+        database.run("truncate notes").await;
+        let mut it = begun(&gateway, way, "table=notes").await;
+        insert(&database, 1).await;
+        until(&mut it, &gateway, way, 1).await;
+        insert(&database, 2).await;
+        gateway.kill().await;
+        insert(&database, 3).await;
+        gateway.restart().await;
+        gateway.ready().await;
+        insert(&database, 4).await;
+        until(&mut it, &gateway, way, 4).await;
+        assert_eq!(it.keys, [1, 2, 3, 4], "{way:?}");
+        assert!(it.resyncs.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn filter_events_and_columns_hold_on_every_transport() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    for way in WAYS {
+        let narrow = "table=notes&filter=n%3Dgt.5&columns=id,n&events=INSERT,UPDATE";
+        let mut it = begun(&gateway, way, narrow).await;
+        database.run("insert into notes (id, n) values (1, 1), (2, 7)").await;
+        database.run("update notes set n = 9 where id = 1").await;
+        database.run("update notes set title = 'x' where id = 2").await;
+        database.run("delete from notes where id = 2").await;
+        database.run("update notes set n = 0 where id = 1; delete from notes").await;
+        until(&mut it, &gateway, way, 3).await;
+        assert_eq!(it.keys, [2, 1, 1], "{way:?}");
+        assert_eq!(it.rows, BTreeMap::from([("2".to_owned(), json!({"id": 2, "n": 7}))]));
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_holds_on_every_transport() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut it = begun(&gateway, Way::Socket, "table=notes").await;
+    for id in 0..18_u64 {
+        insert(&database, id).await;
+        let way = WAYS[usize::try_from(id * 7 / 3 % 3).expect("is small")];
+        until(&mut it, &gateway, way, usize::try_from(id).expect("is small") + 1).await;
+    }
+    assert_eq!(it.keys, (0..18).collect::<Vec<u64>>());
+    assert!(it.resyncs.is_empty());
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_filter_is_told_so() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    for way in [Way::Sse, Way::Poll] {
+        let mut it = begun(&gateway, way, "table=notes&filter=n%3Dgt.5").await;
+        it.query = "table=notes&filter=n%3Dgt.6".to_owned();
+        for other in WAYS {
+            let mut next = Follower::of(&it.query);
+            next.cursor.clone_from(&it.cursor);
+            let told = |it: &Follower| !it.resyncs.is_empty();
+            assert!(next.follow(gateway.address(), other, PATIENCE, told).await, "{other:?}");
+            assert_eq!(next.resyncs, ["shape_changed"], "{way:?} to {other:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_and_changes_meet_and_hidden_rows_stay_hidden() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("ACCESS__DEFAULT", "nobody").with_file(
+        "[tables.notes]\nread = \"nobody\"\n\
+         [[tables.notes.grants]]\nread = \"anyone\"\nrows = \"n=gt.5\"\n\
+         columns = [\"id\", \"n\"]\n\
+         [[tables.notes.grants]]\nread = \"anyone\"\nrows = \"n=gt.7\"\n\
+         columns = [\"id\", \"title\"]\n",
+    );
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let rows =
+        "insert into notes (id, title, n) values (1, 'no', 1), (2, 'half', 6), (3, 'all', 8)";
+    database.run(rows).await;
+    for way in WAYS {
+        let mut it = begun(&gateway, way, "table=notes&snapshot=true").await;
+        let all = |it: &Follower| it.rows.len() >= 2;
+        assert!(it.follow(gateway.address(), way, PATIENCE, all).await, "{way:?}");
+        let expected = [
+            ("2".to_owned(), json!({"id": 2, "n": 6})),
+            ("3".to_owned(), json!({"id": 3, "title": "all", "n": 8})),
+        ];
+        assert_eq!(it.rows, BTreeMap::from(expected), "{way:?}");
+        let id = 10 + it.connections;
+        database.run(&format!("insert into notes (id, n) values ({id}, 6)")).await;
+        until(&mut it, &gateway, way, 1).await;
+        assert_eq!(it.keys, [id], "no change at or before the rows is sent");
+        database.run(&format!("delete from notes where id = {id}")).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_refused_by_status() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
+    for transport in ["sse", "poll"] {
+        for (query, status, code) in [
+            ("changes/", 400, "bad_message"),
+            ("changes/?table=nope", 401, "unauthorized"),
+            ("changes/?table=notes&filter=x", 400, "bad_filter"),
+            ("changes/?table=notes&since=x", 400, "bad_cursor"),
+            ("changes/?table=notes&since=", 400, "bad_cursor"),
+            (&format!("changes/?table=notes&since={cursor}x"), 400, "bad_cursor"),
+            ("changes/?table=notes&token=x", 401, "unauthorized"),
+            ("nope/?table=notes", 404, "not_found"),
+        ] {
+            let answer = gateway.get(&format!("/{transport}/{query}")).await.expect("an answer");
+            let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+            assert_eq!((answer.status, &body["code"]), (status, &json!(code)), "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_listed_origin_may_read_and_others_may_not() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database);
+    let gateway = settings.with("SERVER__ALLOWED_ORIGINS", "https://app.example").start().await;
+    gateway.ready().await;
+    let ask = async |method: &str, origin: &str| {
+        let request = format!(
+            "{method} /poll/changes/?table=notes HTTP/1.0\r\nHost: h\r\nOrigin: {origin}\r\n\r\n"
+        );
+        fetch(gateway.address(), &request).await
+    };
+    for method in ["GET", "OPTIONS"] {
+        let good = ask(method, "https://app.example").await;
+        assert!(good.starts_with("HTTP/1.0 20"), "{good}");
+        assert!(good.contains("access-control-allow-origin: https://app.example"), "{good}");
+        let bad = ask(method, "https://evil.example").await;
+        assert!(bad.starts_with("HTTP/1.0 403"), "{bad}");
+        assert!(!bad.contains("access-control-allow-origin"), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_says_at_a_drain_when_to_come_back() {
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    let address = gateway.address();
+    let request = format!("GET /sse/changes?table=notes HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let stream = crate::support::spawn(async move { fetch(address, &request).await });
+    let clients = async || {
+        let metrics = gateway.get("/metrics").await.map(|it| it.body).unwrap_or_default();
+        metrics.contains("pgfeed_subscriptions 1")
+    };
+    crate::support::wait::eventually(PATIENCE, "the stream to begin", clients).await;
+    assert!(gateway.stop().await.success());
+    let text = within(PATIENCE, "the end of the stream", stream).await.expect("it ends well");
+    assert!(text.contains("content-type: text/event-stream"), "{text}");
+    assert!(text.contains("cache-control: no-store"), "{text}");
+    let last = text.trim_end().lines().next_back().expect("a line");
+    let retry = last.strip_prefix("retry:").expect("the last line");
+    assert!(retry.parse::<u64>().expect("a number") <= 5_000);
+}
+
+#[tokio::test]
+async fn a_poll_waits_no_longer_than_asked_and_keeps_to_its_limit() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
+    for id in 0..5 {
+        insert(&database, id).await;
+    }
+    database.run("insert into notes (id) select generate_series(10, 19)").await;
+    let mut counts = Vec::new();
+    while counts.iter().sum::<usize>() < 15 {
+        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9&limit=2");
+        let answer = gateway.get(&path).await.expect("an answer");
+        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
+        counts.push(answer["messages"].as_array().expect("messages").len());
+        answer["cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
+    }
+    assert!(counts.iter().all(|count| *count <= 3 || *count == 10 || *count == 11), "{counts:?}");
+    let path = format!("/poll/changes/?table=notes&since={cursor}&wait=0");
+    let answer = gateway.get(&path).await.expect("an answer");
+    assert!(answer.body.starts_with("{\"type\":\"poll\",\"messages\":[],"), "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_cut_at_any_byte_is_complete_on_whatever_transport_it_goes_on() {
+    let is_long = std::env::var_os("PGFEED_TEST_LONG").is_some();
+    let (rows, cuts) = if is_long { (50_000_u64, 200) } else { (25_000, 30) };
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let proxy = Proxy::to(gateway.address()).await;
+    let mut random = Random::seeded(4);
+    let mut it = begun(&gateway, Way::Socket, "table=notes").await;
+    let write = format!("insert into notes (id) select generate_series(1, {rows})");
+    database.run(&write).await;
+    let total = usize::try_from(rows).expect("is small");
+    let mut at = 0;
+    while it.keys.len() < total {
+        // Past the last cut the rest goes through.
+        let bytes = if at < cuts { random.below(3_000_000) } else { 1 << 40 };
+        proxy.cut_after(i64::try_from(bytes).expect("is small"));
+        it.follow(proxy.address(), WAYS[at % 3], PATIENCE, |it| it.keys.len() >= total).await;
+        proxy.restore();
+        at += 1;
+    }
+    assert_eq!(it.keys, (1..=rows).collect::<Vec<_>>());
+    assert!(it.resyncs.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_set_is_that_of_its_select_whenever_it_began() {
+    let is_long = std::env::var_os("PGFEED_TEST_LONG").is_some();
+    let (clients, seconds) = if is_long { (50, 60) } else { (24, 8) };
+    let database = Database::fresh().await;
+    database
+        .run("insert into notes (id, n) select g, g % 10 from generate_series(1, 2000) g")
+        .await;
+    let gateway = Gateway::serving(&database).await;
+    let (calm_tx, calm) = tokio::sync::watch::channel(false);
+    let mut random = Random::seeded(11);
+    let mut writers = JoinSet::new();
+    for _ in 0..8 {
+        writers.spawn(write(database.connect().await, random.fork(), calm.clone()));
+    }
+    let mut followers = JoinSet::new();
+    for at in 0..clients {
+        let filter = [("", "true"), ("&filter=n%3Dgt.4", "n > 4")][at % 2];
+        let (address, mut random) = (gateway.address(), random.fork());
+        followers.spawn(async move {
+            tokio::time::sleep(random.pause(seconds * 700)).await;
+            let mut it = Follower::of(&format!("table=notes&snapshot=true{}", filter.0));
+            let has_all = |it: &Follower| it.rows.contains_key(&LAST.to_string());
+            let mut at = at;
+            let follow = async {
+                // It comes back again and again, by another transport each time.
+                while !it.follow(address, WAYS[at % 3], random.pause(4_000), has_all).await {
+                    at += 1;
+                }
+            };
+            within(Duration::from_secs(120), "the last row", follow).await;
+            (filter.1, it)
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    calm_tx.send_replace(true);
+    while let Some(written) = writers.join_next().await {
+        written.expect("a writer ends well");
+    }
+    insert(&database, LAST).await;
+    let session = database.connect().await;
+    while let Some(done) = followers.join_next().await {
+        let (condition, it) = done.expect("a client ends well");
+        let (truth, seen) = (select(&session, condition).await, it.rows);
+        assert!(truth == seen, "{condition}: {} rows, not {}", seen.len(), truth.len());
+    }
+}
+
+async fn write(session: Session, mut random: Random, calm: tokio::sync::watch::Receiver<bool>) {
+    while !*calm.borrow() {
+        let (one, other, n) = (1 + random.below(2_000), random.below(5), random.below(10));
+        let sql = match random.below(10) {
+            0 => format!("delete from notes where id = {one}"),
+            1 | 2 => format!(
+                "insert into notes (id, n) values ({one}, {n}) on conflict (id) do update \
+                 set n = {n}"
+            ),
+            3 => format!(
+                "begin; update notes set n = {n} where id = {one}; \
+                          update notes set title = 'x' where id = {one}; rollback"
+            ),
+            _ => format!("update notes set n = {n} where id between {one} and {one} + {other}"),
+        };
+        // Two that lock rows in another order: one of them is ended by the server.
+        if session.batch_execute(&sql).await.is_err() {
+            session.batch_execute("rollback").await.expect("the session lives");
+        }
+        tokio::time::sleep(random.pause(20)).await;
+    }
+}
