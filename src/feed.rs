@@ -20,6 +20,7 @@ pub mod log;
 pub mod relay;
 pub mod route;
 pub mod shard;
+pub mod shared;
 pub mod subscriber;
 pub mod tail;
 pub mod ticks;

@@ -11,6 +11,7 @@ pub mod install;
 mod lease;
 pub mod listener;
 pub mod log;
+mod places;
 mod reader;
 pub mod retention;
 mod rhythm;
