@@ -75,6 +75,6 @@ impl<K: Send + 'static, V: Send + 'static> Batch<K, V> {
     }
 }
 
-pub(super) fn broken_off() -> LogError {
+fn broken_off() -> LogError {
     LogError { message: "the read broke off".to_owned(), is_transient: true }
 }

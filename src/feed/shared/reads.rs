@@ -11,7 +11,6 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::batch::broken_off;
 use crate::{
     change::{Ids, Position},
     feed::{Catalog, History, LogError, LogRow, log::LogRows},
@@ -21,7 +20,7 @@ use crate::{
 /// How many pieces may wait for one reader.
 const PIECES_MAX: usize = 8;
 
-/// A reader that takes nothing for this long reads on by itself: the others do not wait for it.
+/// A reader that takes nothing for this long is left for the next read: the others do not wait.
 const SLOW: Duration = Duration::from_millis(500);
 
 type Piece = Result<Arc<Vec<LogRow>>, LogError>;
@@ -46,14 +45,14 @@ struct Reader {
     pieces: mpsc::Sender<Piece>,
 }
 
-/// What a reader has had.
+/// A reader's way through one read, or through several where it was left behind.
 struct Follow {
-    log: Arc<dyn History>,
+    reads: Arc<Reads>,
     from: Position,
     to: Position,
     catalog: Arc<Catalog>,
-    shared: mpsc::Receiver<Piece>,
-    own: Option<LogRows>,
+    pieces: mpsc::Receiver<Piece>,
+    /// What it has had.
     seen: Ids,
 }
 
@@ -69,16 +68,20 @@ impl Reads {
         to: Position,
         catalog: Arc<Catalog>,
     ) -> LogRows {
-        let (pieces, shared) = mpsc::channel(PIECES_MAX);
-        let follow = Follow {
-            log: Arc::clone(&self.log),
-            from: from.clone(),
-            to: to.clone(),
-            catalog: Arc::clone(&catalog),
-            shared,
-            own: None,
-            seen: Ids::default(),
-        };
+        let pieces = self.enlist(&from, &to, &catalog);
+        let reads = Arc::clone(self);
+        let follow = Follow { reads, from, to, catalog, pieces, seen: Ids::default() };
+        stream::try_unfold(follow, Follow::next).boxed()
+    }
+
+    fn enlist(
+        self: &Arc<Self>,
+        from: &Position,
+        to: &Position,
+        catalog: &Arc<Catalog>,
+    ) -> mpsc::Receiver<Piece> {
+        let (pieces, pieces_rx) = mpsc::channel(PIECES_MAX);
+        let (from, to, catalog) = (from.clone(), to.clone(), Arc::clone(catalog));
         let is_first = {
             let mut state = self.state();
             state.waiting.push(Reader { from, to, catalog, pieces });
@@ -88,7 +91,7 @@ impl Reads {
             // It ends when nobody waits.
             drop(tasks::spawn("shared read", Arc::clone(self).serve()));
         }
-        stream::try_unfold(follow, Follow::next).boxed()
+        pieces_rx
     }
 
     async fn serve(self: Arc<Self>) {
@@ -162,36 +165,24 @@ async fn give(reader: &Reader, piece: Piece, until: Instant) -> bool {
 
 impl Follow {
     async fn next(mut self) -> Result<Option<(Vec<LogRow>, Self)>, LogError> {
-        if self.own.is_none() {
-            match self.shared.recv().await {
+        loop {
+            match self.pieces.recv().await {
                 Some(Ok(piece)) if piece.is_empty() => return Ok(None),
                 Some(Ok(piece)) => {
-                    let rows = self.take(piece.iter().cloned());
+                    let rows = self.take(&piece);
                     return Ok(Some((rows, self)));
                 }
                 Some(Err(error)) => return Err(error),
-                // It was left behind: the rows that it has had are skipped.
-                None => {
-                    let (from, to) = (&self.from, &self.to);
-                    let own = self.log.between(from, to, Arc::clone(&self.catalog)).await?;
-                    self.own = Some(own);
-                }
-            }
-        }
-        let own = self.own.as_mut().ok_or_else(broken_off)?;
-        match own.next().await {
-            None => Ok(None),
-            Some(rows) => {
-                let rows = self.take(rows?);
-                Ok(Some((rows, self)))
+                // It was left behind: the next read skips what it has had.
+                None => self.pieces = self.reads.enlist(&self.from, &self.to, &self.catalog),
             }
         }
     }
 
     /// Those of the rows that are new to the reader and not behind where it goes.
-    fn take(&mut self, rows: impl IntoIterator<Item = LogRow>) -> Vec<LogRow> {
+    fn take(&mut self, rows: &[LogRow]) -> Vec<LogRow> {
         let (seen, from, to) = (&mut self.seen, &self.from, &self.to);
-        let is_its = |row: &LogRow| !from.tick.snapshot.sees(row.xid) && to.has(row.id, row.xid);
-        rows.into_iter().filter(is_its).filter(|row| seen.insert(row.id)).collect()
+        let is_its = |row: &&LogRow| !from.tick.snapshot.sees(row.xid) && to.has(row.id, row.xid);
+        rows.iter().filter(is_its).filter(|row| seen.insert(row.id)).cloned().collect()
     }
 }
