@@ -21,6 +21,7 @@ mod meter;
 pub mod relay;
 pub mod route;
 pub mod shard;
+pub mod shared;
 pub mod subscriber;
 pub mod tail;
 pub mod ticks;

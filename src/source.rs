@@ -13,6 +13,7 @@ pub mod listener;
 pub mod log;
 pub mod look;
 pub mod payload;
+mod places;
 mod reader;
 pub mod retention;
 mod rhythm;

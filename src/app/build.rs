@@ -17,7 +17,7 @@ use crate::{
         origin::Origins,
         token::{self, AuthKeys, Verifier},
     },
-    feed::{Hub, Relay, relay::Rhythm},
+    feed::{Hub, Relay, relay::Rhythm, shared::Shared},
     http::{Door, door::Rules, ready::State},
     session::{Access, Context, Limits},
     settings::{Settings, sections::KeySource},
@@ -70,7 +70,7 @@ impl Feed {
         running.push(tasks::spawn("relay", relay.run(end.clone())));
         let context = Arc::new(Context {
             hub,
-            history: Arc::<PgLog>::clone(&log),
+            history: Arc::new(Shared::new(Arc::<PgLog>::clone(&log))),
             access,
             limits: limits(settings),
             snapshots: Arc::new(Semaphore::new(settings.limits.snapshots_max)),

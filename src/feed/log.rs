@@ -47,7 +47,7 @@ pub struct Head {
 }
 
 /// Why the log cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct LogError {
     /// For a person; the whole chain.
@@ -133,11 +133,17 @@ pub trait ChangeLog: Send + Sync + 'static {
     /// had other columns; none does where it is not known yet.
     fn since(&self, table: &Table) -> i64;
 
-    /// Looks up the tick that a cursor names.
-    fn find(&self, cursor: &Cursor) -> impl Future<Output = Result<Found, LogError>> + Send;
+    /// Looks up the ticks that cursors name.
+    fn find_all(
+        &self,
+        cursors: &[Cursor],
+    ) -> impl Future<Output = Result<Vec<Found>, LogError>> + Send;
 
-    /// Whether a position is part of the log: its tick is there, and so are the rows since.
-    fn has(&self, position: &Position) -> impl Future<Output = Result<bool, LogError>> + Send;
+    /// Which positions are part of the log: their tick is there, and so are the rows since.
+    fn has_all(
+        &self,
+        positions: &[Position],
+    ) -> impl Future<Output = Result<Vec<bool>, LogError>> + Send;
 
     /// The rows after `from`, up to and with `to`, in the order of a read. It yields all rows
     /// since `from`'s tick; those that `from` already has are for checking only.
@@ -160,11 +166,27 @@ pub trait History: Send + Sync {
     /// See [`ChangeLog::since`].
     fn since(&self, table: &Table) -> i64;
 
-    /// See [`ChangeLog::find`].
-    fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>>;
+    /// See [`ChangeLog::find_all`].
+    fn find_all<'a>(&'a self, cursors: &'a [Cursor])
+    -> BoxFuture<'a, Result<Vec<Found>, LogError>>;
 
-    /// See [`ChangeLog::has`].
-    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>>;
+    /// See [`ChangeLog::has_all`].
+    fn has_all<'a>(
+        &'a self,
+        positions: &'a [Position],
+    ) -> BoxFuture<'a, Result<Vec<bool>, LogError>>;
+
+    /// Looks up the tick that a cursor names.
+    fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>> {
+        let one = self.find_all(std::slice::from_ref(cursor));
+        async move { Ok(one.await?.pop().unwrap_or(Found::OtherHistory)) }.boxed()
+    }
+
+    /// Whether a position is part of the log.
+    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>> {
+        let one = self.has_all(std::slice::from_ref(position));
+        async move { Ok(one.await?.pop().unwrap_or(false)) }.boxed()
+    }
 
     /// See [`ChangeLog::between`].
     fn between<'a>(
@@ -183,12 +205,18 @@ impl<L: ChangeLog> History for L {
         ChangeLog::since(self, table)
     }
 
-    fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>> {
-        ChangeLog::find(self, cursor).boxed()
+    fn find_all<'a>(
+        &'a self,
+        cursors: &'a [Cursor],
+    ) -> BoxFuture<'a, Result<Vec<Found>, LogError>> {
+        ChangeLog::find_all(self, cursors).boxed()
     }
 
-    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>> {
-        ChangeLog::has(self, position).boxed()
+    fn has_all<'a>(
+        &'a self,
+        positions: &'a [Position],
+    ) -> BoxFuture<'a, Result<Vec<bool>, LogError>> {
+        ChangeLog::has_all(self, positions).boxed()
     }
 
     fn between<'a>(

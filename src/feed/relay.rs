@@ -38,6 +38,8 @@ pub struct Relay<L: ChangeLog> {
     /// Changes that only a NOTIFY payload told.
     undurable_rx: mpsc::Receiver<Change>,
     progress: Option<Progress>,
+    /// What ends or restarts subscriptions, until it is published.
+    notices: Vec<Notice>,
     /// What the last read saw.
     sees: Option<Arc<Snapshot>>,
     ticked: Instant,
@@ -59,6 +61,7 @@ impl<L: ChangeLog> Relay<L> {
             rhythm,
             undurable_rx,
             progress: None,
+            notices: Vec::new(),
             sees: None,
             ticked,
             is_ticking: None,
@@ -112,7 +115,7 @@ impl<L: ChangeLog> Relay<L> {
 
     async fn begin(&mut self, start: Start<L::Reader>) -> Result<L::Reader, LogError> {
         let Start { reader, position, catalog, ticks, is_other_history } = start;
-        let notices = self.hub.set_catalog(&catalog);
+        self.notices.extend(self.hub.set_catalog(&catalog));
         let is_first = self.progress.is_none();
         if is_first || is_other_history {
             if is_other_history {
@@ -120,10 +123,6 @@ impl<L: ChangeLog> Relay<L> {
             }
             self.hub.restart(position.clone(), ticks);
             self.progress = Some(Progress::at(Arc::clone(&position.tick)));
-        }
-        if !notices.is_empty() {
-            let sees = Arc::new(self.progress().tick().snapshot.clone());
-            self.publish(Vec::new(), &sees, Cut::WHOLE, notices).await;
         }
         Ok(reader)
     }
@@ -133,37 +132,53 @@ impl<L: ChangeLog> Relay<L> {
         let began = Instant::now();
         let Head { snapshot, tick, catalog } = reader.begin().await?;
         let sees = Arc::new(snapshot);
-        let notices = catalog.map(|catalog| self.hub.set_catalog(&catalog)).unwrap_or_default();
+        if let Some(catalog) = catalog {
+            self.notices.extend(self.hub.set_catalog(&catalog));
+        }
         let mut piece = Vec::new();
         let mut cutter = Cutter::default();
-        let mut count = 0_u64;
         while let Some(rows) = reader.rows().await? {
-            for mut row in rows {
-                let cut = cutter.next(&row).filter(|_| !piece.is_empty());
-                if let Some(cut) = cut {
-                    self.publish(std::mem::take(&mut piece), &sees, cut, Vec::new()).await;
+            for row in rows {
+                if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
+                    let passed = self.pass(std::mem::take(&mut piece));
+                    self.publish(passed, &sees, cut, Vec::new()).await;
                 }
-                if self.progress().pass(row.id, row.xid, row.at) {
-                    count += u64::from(!matches!(row.body, Body::Other));
-                    if starts_over(&row, &notices) {
-                        row.body = Body::Other;
-                    }
-                    piece.push(row);
-                }
+                piece.push(row);
             }
         }
-        let is_new_tick = tick.as_ref().is_some_and(|tick| tick.id > self.progress().tick().id);
-        if !piece.is_empty() || !notices.is_empty() || is_new_tick {
-            if let Some(tick) = tick.filter(|_| is_new_tick) {
+        let passed = self.pass(piece);
+        let new_tick = tick.filter(|tick| tick.id > self.progress().tick().id);
+        if !passed.is_empty() || !self.notices.is_empty() || new_tick.is_some() {
+            if let Some(tick) = new_tick {
                 self.hub.ticks().add(Arc::clone(&tick));
                 self.progress().rebase(tick);
             }
-            self.publish(piece, &sees, Cut::WHOLE, notices).await;
+            // What starts a table over goes behind the last row that may be of its old shape.
+            let notices = std::mem::take(&mut self.notices);
+            self.publish(passed, &sees, Cut::WHOLE, notices).await;
         }
         self.hub.set_known(began);
-        metrics::counter!("pgfeed_changes_total").increment(count);
         self.tick_if_due();
         Ok(())
+    }
+
+    /// Passes the rows of a piece, and leaves out those that were passed before.
+    ///
+    /// Only right before they are published: a read may end with an error at any time, and what
+    /// was passed and not published would be lost.
+    fn pass(&mut self, mut rows: Vec<LogRow>) -> Vec<LogRow> {
+        let notices = std::mem::take(&mut self.notices);
+        let progress = self.progress();
+        rows.retain_mut(|row| {
+            if starts_over(row, &notices) {
+                row.body = Body::Other;
+            }
+            progress.pass(row.id, row.xid, row.at)
+        });
+        self.notices = notices;
+        let changes = rows.iter().filter(|row| !matches!(row.body, Body::Other)).count();
+        metrics::counter!("pgfeed_changes_total").increment(changes as u64);
+        rows
     }
 
     async fn publish(

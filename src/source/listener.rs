@@ -114,14 +114,13 @@ impl Listener {
 
     fn hear(&mut self, text: &str) {
         match Payload::read(text) {
-            Payload::Wake => self.wake.wake(),
-            Payload::Catalog => self.wake.wake_for_catalog(),
+            Payload::Wake { catalog: true } => self.wake.wake_for_catalog(),
+            Payload::Wake { catalog: false } => self.wake.wake(),
             Payload::Change(told) => match self.change(told) {
                 Some(change) => {
                     if self.undurable_tx.try_send(change).is_err() {
                         self.ignore("more hand-written payloads than can be relayed");
                     }
-                    // The relay looks for them between reads.
                     self.wake.wake();
                 }
                 None => self.ignore("not for a table with `undurable = true`"),
@@ -181,7 +180,7 @@ async fn drive(mut connection: Connection, wake: Arc<Wake>, payloads_tx: mpsc::S
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(it))) if it.channel() == CHANNEL => {
-                if Payload::read(it.payload()) == Payload::Wake {
+                if is_plain_wake(it.payload()) {
                     wake.wake();
                 } else if payloads_tx.send(it.payload().to_owned()).await.is_err() {
                     return;
@@ -195,4 +194,9 @@ async fn drive(mut connection: Connection, wake: Arc<Wake>, payloads_tx: mpsc::S
             None => return,
         }
     }
+}
+
+/// Whether a payload is one of ours that says no more than that the log has grown.
+fn is_plain_wake(text: &str) -> bool {
+    matches!(Payload::read(text), Payload::Wake { catalog: false })
 }

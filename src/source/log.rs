@@ -13,13 +13,12 @@ use super::{
     lease::Lease,
     reader::Reader,
     rhythm::PRESENT,
-    rows::{Decoder, Statements, not_seen},
+    rows::{Decoder, Statements},
     shapes::Shapes,
-    types::{Micros, Xid8},
     wake::Wake,
 };
 use crate::{
-    change::{Cursor, Position, Table, Tick, position::check},
+    change::{Cursor, Position, Table, Tick},
     feed::{
         Catalog, ChangeLog, LogError, Topic,
         log::{Found, LogRows, RowsAt, RowsError, Start},
@@ -137,7 +136,11 @@ impl ChangeLog for PgLog {
         within(STEP_LIMIT, doing, self.shapes.note(&client, &catalog)).await?;
         let newest = within(STEP_LIMIT, doing, make_tick(&client)).await?;
         let known = match from {
-            Some(position) => is_part(&client, position).await?.then(|| position.clone()),
+            Some(position) => {
+                let is_part =
+                    super::places::are_parts(&client, std::slice::from_ref(position)).await?;
+                is_part.contains(&true).then(|| position.clone())
+            }
             None => None,
         };
         let ticks = within(STEP_LIMIT, doing, recent_ticks(&client, &newest)).await?;
@@ -164,20 +167,25 @@ impl ChangeLog for PgLog {
         self.shapes.since(table)
     }
 
-    async fn find(&self, cursor: &Cursor) -> Result<Found, LogError> {
+    async fn find_all(&self, cursors: &[Cursor]) -> Result<Vec<Found>, LogError> {
         const FIND: &str = "
             select t.id, t.tag, t.snap::text, m.history::text, (select min(id) from pgfeed.tick)
               from pgfeed.meta m
-              left join pgfeed.tick t on t.id = $1 and t.tag = $2";
-        let doing = "looking a cursor up";
+             cross join unnest($1::bigint[], $2::integer[]) with ordinality a(id, tag, place)
+              left join pgfeed.tick t on t.id = a.id and t.tag = a.tag
+             order by a.place";
+        let doing = "looking cursors up";
         let client = self.pooled().await?;
-        let parameters: [&(dyn ToSql + Sync); 2] = [&cursor.tick, &cursor.tag];
-        let row = within(STEP_LIMIT, doing, client.query_one(FIND, &parameters)).await?;
-        found(&row, cursor).map_err(|error| failed(doing, &error))
+        let ids: Vec<i64> = cursors.iter().map(|it| it.tick).collect();
+        let tags: Vec<i32> = cursors.iter().map(|it| it.tag).collect();
+        let parameters: [&(dyn ToSql + Sync); 2] = [&ids, &tags];
+        let rows = within(STEP_LIMIT, doing, client.query(FIND, &parameters)).await?;
+        let all = rows.iter().zip(cursors).map(|(row, cursor)| found(row, cursor));
+        all.collect::<Result<_, _>>().map_err(|error| failed(doing, &error))
     }
 
-    async fn has(&self, position: &Position) -> Result<bool, LogError> {
-        is_part(&*self.pooled().await?, position).await
+    async fn has_all(&self, positions: &[Position]) -> Result<Vec<bool>, LogError> {
+        super::places::are_parts(&*self.pooled().await?, positions).await
     }
 
     async fn between(
@@ -282,44 +290,6 @@ async fn recent_ticks(client: &Client, newest: &Tick) -> Result<Vec<Tick>, tokio
           order by t.id"
     );
     client.query(&recent, &[&newest.id]).await?.iter().map(tick).collect()
-}
-
-/// Whether a position is part of this log: its tick is there, and so are the rows since.
-async fn is_part(client: &Client, position: &Position) -> Result<bool, LogError> {
-    const TICK: &str = "select t.id, t.tag, t.snap::text, m.history::text
-        from pgfeed.tick t, pgfeed.meta m where t.id = $1 and t.tag = $2";
-    const ROWS: &str = concat!(
-        "select l.id, l.xid, l.at from ",
-        not_seen!("id, xid, at"),
-        " l where l.id between $3 and $4"
-    );
-    let doing = "checking the position";
-    let is = |error: tokio_postgres::Error| failed(doing, &error);
-    let known = &position.tick;
-    let parameters: [&(dyn ToSql + Sync); 2] = [&known.id, &known.tag];
-    let step = client.query_opt(TICK, &parameters);
-    let Some(row) = within(STEP_LIMIT, doing, step).await? else { return Ok(false) };
-    if tick(&row).map_err(is)?.history != known.history {
-        return Ok(false);
-    }
-    let ids = &position.since.ids;
-    let Some((first, last)) = ids.bounds() else { return Ok(true) };
-    let xmax = known.snapshot.xmax().to_string();
-    let open: Vec<String> = known.snapshot.open().iter().map(u64::to_string).collect();
-    let parameters: [&(dyn ToSql + Sync); 4] = [&xmax, &open, &first, &last];
-    let rows = within(STEP_LIMIT, doing, client.query_raw(ROWS, parameters)).await?;
-    let mut rows = std::pin::pin!(rows);
-    let (mut count, mut sum) = (0_u64, 0_u64);
-    while let Some(row) = within(STEP_LIMIT, doing, rows.try_next()).await? {
-        let id = row.try_get(0).map_err(is)?;
-        if ids.contains(id) {
-            let (Xid8(xid), Micros(at)) =
-                (row.try_get(1).map_err(is)?, row.try_get(2).map_err(is)?);
-            count += 1;
-            sum = sum.wrapping_add(check(id, xid, at));
-        }
-    }
-    Ok(count == ids.count() && sum == position.since.sum)
 }
 
 fn found(row: &Row, cursor: &Cursor) -> Result<Found, tokio_postgres::Error> {

@@ -9,9 +9,10 @@ use crate::change::{Operation, Row, TableName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// The log has grown. Ours, or as good as ours: it leads to a read and no more.
-    Wake,
-    /// A table was put on the feed or taken off it.
-    Catalog,
+    Wake {
+        /// Whether the watched tables may be others by now.
+        catalog: bool,
+    },
     /// A change that is in no log, written by hand.
     Change(Told),
     /// Nothing that is meant for us.
@@ -50,8 +51,7 @@ impl Payload {
     /// Reads a payload.
     pub fn read(text: &str) -> Self {
         match serde_json::from_str::<Written<'_>>(text) {
-            Ok(Written { log: true, catalog: true, .. }) => Self::Catalog,
-            Ok(Written { log: true, .. }) => Self::Wake,
+            Ok(Written { log: true, catalog, .. }) => Self::Wake { catalog },
             Ok(written) => change(&written).map_or(Self::Nonsense, Self::Change),
             Err(_) => Self::Nonsense,
         }
@@ -85,8 +85,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_a_wake_a_change_or_nothing() {
-        assert_eq!(Payload::read(r#"{"log":true,"table":"x"}"#), Payload::Wake);
-        assert_eq!(Payload::read(r#"{"log":true,"catalog":true}"#), Payload::Catalog);
+        assert_eq!(Payload::read(r#"{"log":true}"#), Payload::Wake { catalog: false });
         let text = r#"{"table":"a.b","operation":"DELETE","data":{"id":1}}"#;
         let Payload::Change(told) = Payload::read(text) else { panic!("a change") };
         assert_eq!((told.table.schema.as_str(), told.new, told.old.is_some()), ("a", None, true));

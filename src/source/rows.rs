@@ -29,7 +29,6 @@ macro_rules! not_seen {
         )
     };
 }
-pub(super) use not_seen;
 
 /// Which relations have new rows, what each is told as, and that table's shape now.
 const RELATIONS: &str = concat!(

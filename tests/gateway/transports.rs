@@ -51,19 +51,18 @@ async fn select(session: &Session, condition: &str) -> BTreeMap<String, Value> {
 async fn a_change_made_while_nobody_was_connected_comes_once() {
     let database = Database::fresh().await;
     let mut gateway = Gateway::serving(&database).await;
-    for way in WAYS {
-        database.run("truncate notes").await;
+    for (way, first) in WAYS.into_iter().zip([10, 20, 30]) {
         let mut it = begun(&gateway, way, "table=notes").await;
-        insert(&database, 1).await;
+        insert(&database, first).await;
         until(&mut it, &gateway, way, 1).await;
-        insert(&database, 2).await;
+        insert(&database, first + 1).await;
         gateway.kill().await;
-        insert(&database, 3).await;
+        insert(&database, first + 2).await;
         gateway.restart().await;
         gateway.ready().await;
-        insert(&database, 4).await;
+        insert(&database, first + 3).await;
         until(&mut it, &gateway, way, 4).await;
-        assert_eq!(it.keys, [1, 2, 3, 4], "{way:?}");
+        assert_eq!(it.keys, (first..first + 4).collect::<Vec<_>>(), "{way:?}");
         assert!(it.resyncs.is_empty());
     }
 }
@@ -332,4 +331,54 @@ async fn write(session: Session, mut random: Random, calm: tokio::sync::watch::R
         }
         tokio::time::sleep(random.pause(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_old_cursors_costs_the_database_a_few_reads() {
+    const CLIENTS: usize = 150;
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("LOG__TAIL_BYTES_MAX", "1MB");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let mut clients = Vec::new();
+    for at in 0..CLIENTS {
+        // They begin by poll, which holds no connection, at many positions.
+        clients.push(begun(&gateway, Way::Poll, "table=notes").await);
+        if at % 10 == 0 {
+            insert(&database, 100_000 + at as u64).await;
+        }
+    }
+    let write = "insert into notes (id, body) select g, repeat('x', 3000) \
+                 from generate_series(1, 1000) g";
+    database.run(write).await;
+    insert(&database, LAST).await;
+    let mut last = begun(&gateway, Way::Socket, "table=notes&snapshot=true").await;
+    let has_all = |it: &Follower| it.rows.contains_key(&LAST.to_string());
+    assert!(last.follow(gateway.address(), Way::Socket, PATIENCE, has_all).await);
+    // Every transaction of the gateway's sessions, as the server counts them when they rest.
+    let count = "select pg_stat_clear_snapshot() is null, xact_commit + xact_rollback \
+                 from pg_stat_database where datname = current_database()";
+    let count = async || {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let row = database.connect().await.query_one(count, &[]).await.expect("a count");
+        row.get::<_, i64>(1)
+    };
+    let before = count().await;
+    let mut storm = JoinSet::new();
+    for (at, mut it) in clients.into_iter().enumerate() {
+        let address = gateway.address();
+        storm.spawn(async move {
+            // A poll asks again and again, as it is meant to.
+            let way = WAYS[at % 2];
+            let is_back = it.follow(address, way, Duration::from_secs(60), has_all).await;
+            assert!(is_back && it.resyncs.is_empty(), "{way:?} {:?}", it.resyncs);
+            assert!(it.keys.len() > 1_000, "{way:?}: {}", it.keys.len());
+        });
+    }
+    while let Some(done) = storm.join_next().await {
+        done.expect("a client comes back");
+    }
+    let cost = count().await - before;
+    // Alone each would cost three, and the reader reads on its own account.
+    assert!(cost < 130, "{CLIENTS} clients cost {cost} transactions");
 }

@@ -121,7 +121,7 @@ test('useConnection tells an outage and its end', async () => {
   )
   await until('it to be live', () => states.at(-1) === 'live')
   await scene.gateway.end('SIGKILL')
-  await until('it to be told', () => page.textContent.startsWith('stale'))
+  await until('it to be told', () => /^stale .*offline$/.test(page.textContent))
   await scene.gateway.restart()
   await until('it to be live again', () => page.textContent === 'live live')
   expect(states).toContain('offline')

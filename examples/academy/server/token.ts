@@ -6,7 +6,7 @@ export interface Claims {
   readonly exp: number
 }
 
-const LIFETIME_S = 15 * 60
+const LIFETIME_S = Number(process.env['ACADEMY_TOKEN_S'] ?? 15 * 60)
 
 /** A JWT as the gateway takes it (HS256). */
 export function sign(secret: string, sub: string, role: string, lifetimeS = LIFETIME_S): string {

@@ -172,6 +172,26 @@ test('ten thousand changes neither stop the page nor stay in its memory', async 
   expect(grownBytes).toBeLessThan(1_500_000)
 })
 
+test('a token that ends is renewed without the page noticing', async () => {
+  const { page, signIns } = linus
+  await page.evaluate(() => {
+    const watched = window as unknown as { states: string[] }
+    watched.states = []
+    const light = document.querySelector('.light')
+    new MutationObserver(() => watched.states.push(light?.className ?? '')).observe(document.body, {
+      attributes: true,
+      subtree: true,
+      attributeFilter: ['class'],
+    })
+  })
+  const before = signIns.length
+  await expect.poll(() => signIns.length, { timeout: 40_000 }).toBeGreaterThan(before + 2)
+  await academy.sql("insert into courses (title, status) values ('Renewed', 'PUBLISHED')")
+  await card(page, 'Renewed').waitFor()
+  const states = await page.evaluate(() => (window as unknown as { states: string[] }).states)
+  expect(states.filter((state) => state !== 'light live')).toEqual([])
+})
+
 test('no page made a mistake on the way', () => {
   expect([...admin.mistakes, ...ada.mistakes, ...linus.mistakes]).toEqual([])
 })

@@ -62,10 +62,14 @@ export class Academy {
     this.#windows.push({ context, directory })
     const page = context.pages()[0] ?? (await context.newPage())
     const mistakes: string[] = []
+    const signIns: number[] = []
+    page.on('request', (request) => {
+      if (request.url().endsWith('/api/sessions')) signIns.push(Date.now())
+    })
     page.on('pageerror', (error) => mistakes.push(String(error)))
     await page.goto(`${this.#server.resolvedUrls?.local[0] ?? ''}?as=${person}`)
     await page.locator('.light.live').waitFor()
-    return { page, mistakes }
+    return { page, mistakes, signIns }
   }
 
   /** Runs a statement; returns when it was committed by this clock. */
@@ -92,6 +96,8 @@ export class Academy {
 export interface Window {
   readonly page: Page
   readonly mistakes: readonly string[]
+  /** When it fetched a token. */
+  readonly signIns: readonly number[]
 }
 
 /** When a text came onto a page, by the clock that all processes here share. */

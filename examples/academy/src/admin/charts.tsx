@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 
 interface Bar {
+  readonly id: number
   readonly name: string
   readonly value: number
 }
@@ -9,8 +10,8 @@ export function BarChart({ bars }: { readonly bars: readonly Bar[] }): ReactNode
   const most = Math.max(1, ...bars.map(({ value }) => value))
   return (
     <div className="bars" role="list">
-      {bars.map(({ name, value }, place) => (
-        <div key={place} role="listitem" aria-label={`${name}: ${String(value)}`}>
+      {bars.map(({ id, name, value }) => (
+        <div key={id} role="listitem" aria-label={`${name}: ${String(value)}`}>
           <span>{name}</span>
           <i style={{ width: `${String((value / most) * 100)}%` }} />
           <b>{value}</b>

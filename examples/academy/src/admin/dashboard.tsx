@@ -23,14 +23,11 @@ export function Dashboard(): ReactNode {
         <dl className="figures">
           <Figure name="Courses" value={courses.length} />
           <Figure name="Registrations" value={total} />
-          <Figure
-            name="Mean progress"
-            value={`${String(total ? Math.round(progress / total) : 0)} %`}
-          />
+          <Figure name="Progress" value={`${String(total ? Math.round(progress / total) : 0)} %`} />
         </dl>
         <h3>Registrations by course</h3>
         <BarChart
-          bars={courses.map(({ id, title }) => ({ name: title, value: counts.get(id) ?? 0 }))}
+          bars={courses.map(({ id, title }) => ({ id, name: title, value: counts.get(id) ?? 0 }))}
         />
         <h3>Changes in the last minute</h3>
         <LineChart values={useChangesBySecond()} />

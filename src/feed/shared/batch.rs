@@ -1,0 +1,80 @@
+//! Questions put together: one at a time is under way, and the rest are the next one.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::{feed::LogError, tasks};
+
+type Run<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<Vec<V>, LogError>> + Send + Sync;
+
+/// Asks for many keys at once; the answers come in the keys' order.
+pub(super) struct Batch<K, V> {
+    run: Box<Run<K, V>>,
+    state: Mutex<State<K, V>>,
+}
+
+struct State<K, V> {
+    waiting: Vec<(K, oneshot::Sender<Result<V, LogError>>)>,
+    is_running: bool,
+}
+
+impl<K: Send + 'static, V: Send + 'static> Batch<K, V> {
+    pub(super) fn new(
+        run: impl Fn(Vec<K>) -> BoxFuture<'static, Result<Vec<V>, LogError>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let state = Mutex::new(State { waiting: Vec::new(), is_running: false });
+        Arc::new(Self { run: Box::new(run), state })
+    }
+
+    pub(super) async fn ask(self: &Arc<Self>, key: K) -> Result<V, LogError> {
+        let (answer_tx, answer) = oneshot::channel();
+        let is_first = {
+            let mut state = self.state();
+            state.waiting.push((key, answer_tx));
+            !std::mem::replace(&mut state.is_running, true)
+        };
+        if is_first {
+            // It ends when nobody waits.
+            drop(tasks::spawn("batch", Arc::clone(self).serve()));
+        }
+        answer.await.unwrap_or_else(|_| Err(broken_off()))
+    }
+
+    async fn serve(self: Arc<Self>) {
+        loop {
+            let waiting = {
+                let mut state = self.state();
+                let waiting = std::mem::take(&mut state.waiting);
+                state.is_running = !waiting.is_empty();
+                waiting
+            };
+            if waiting.is_empty() {
+                return;
+            }
+            let (keys, askers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+            match (self.run)(keys).await {
+                Ok(answers) => {
+                    for (asker, answer) in askers.into_iter().zip(answers) {
+                        // Who asked may be gone.
+                        drop(asker.send(Ok(answer)));
+                    }
+                }
+                Err(error) => {
+                    for asker in askers {
+                        drop(asker.send(Err(error.clone())));
+                    }
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<K, V>> {
+        self.state.lock().expect("no holder of a batch panics")
+    }
+}
+
+pub(super) fn broken_off() -> LogError {
+    LogError { message: "the read broke off".to_owned(), is_transient: true }
+}
