@@ -7,7 +7,7 @@ CARGO ?= cargo
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check lint fmt storm postgres
+.PHONY: help dev test check lint fmt storm faults test-matrix postgres
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -32,6 +32,13 @@ fmt: ## format the code
 storm: postgres ## the long tests: ten seeds of the storm, an update of a million rows
 	PGFEED_TEST_SEEDS="$(SEEDS)" PGFEED_TEST_LONG=1 \
 	  $(CARGO) test --locked --test gateway -- --nocapture --test-threads=1 storm:: bulk transports::
+
+faults: postgres ## every row of the failure table, and two gateways with 2,000 clients behind nginx
+	PGFEED_TEST_LONG=1 $(CARGO) test --locked --test gateway -- --test-threads=1 \
+	  faults:: outage:: proxied:: reshaped:: retention::
+
+test-matrix: ## the suite on PostgreSQL 14 to 18
+	scripts/test-matrix
 
 # PostgreSQL's server programs, got where they are missing.
 postgres:

@@ -29,9 +29,10 @@ async fn a_transaction_wakes_once_for_each_table_and_operation() {
     session
         .run(
             "create table t (id integer primary key, v text); create table u (id integer); \
-             select pgfeed.watch('t', level => 'row'), pgfeed.watch('u'); listen db_changes",
+             select pgfeed.watch('t', level => 'row'), pgfeed.watch('u')",
         )
         .await;
+    session.run("listen db_changes").await;
     session
         .run(
             "begin; insert into t select g, '' from generate_series(1, 500) g; \
@@ -57,10 +58,10 @@ async fn while_a_gateway_is_awake_only_tables_that_always_wake_do() {
             "create table a (id integer); create table b (id integer); create table c (id integer); \
              create table h (id integer); create trigger h after insert on h \
                for each row execute function notify_table_change(); \
-             select pgfeed.watch('a'), pgfeed.watch('b', 'always'), pgfeed.watch('c', 'never'); \
-             listen db_changes",
+             select pgfeed.watch('a'), pgfeed.watch('b', 'always'), pgfeed.watch('c', 'never')",
         )
         .await;
+    session.run("listen db_changes").await;
     let write = "insert into a values (1); insert into b values (1); insert into c values (1); \
                  insert into h values (1)";
     let gateway = database.session().await;
@@ -92,9 +93,10 @@ async fn a_partition_wakes_in_the_name_of_its_table() {
         .run(
             "create table ev (id integer) partition by list (id); \
              create table ev_1 partition of ev for values in (1); \
-             select pgfeed.watch('ev'); listen db_changes; insert into ev_1 values (1)",
+             select pgfeed.watch('ev')",
         )
         .await;
+    session.run("listen db_changes; insert into ev_1 values (1)").await;
     session.run("alter table ev rename to events; insert into ev_1 values (1)").await;
     assert_eq!(tables(&session.notified().await), ["ev", "events"]);
 }
