@@ -5,7 +5,8 @@ mod strangers;
 
 use std::{fs, path::Path};
 
-/// Enough to shake every text a little, few enough for every run of the tests.
+/// Enough to shake every text a little, few enough for every run of the tests;
+/// `PGFEED_TEST_CHANGES` asks for more.
 const CHANGES: usize = 2_000;
 
 #[test]
@@ -16,12 +17,14 @@ fn no_kept_text_or_change_of_one_breaks_the_reading() {
         ("cursor", strangers::cursor),
         ("payload", strangers::payload),
     ];
+    let asked = std::env::var_os("PGFEED_TEST_CHANGES");
+    let changes = asked.and_then(|it| it.to_str()?.parse().ok()).unwrap_or(CHANGES);
     for (name, read) in targets {
         let kept = kept(name);
         assert!(kept.len() >= 5, "{name}: the corpus is there");
         kept.iter().for_each(|text| read(text));
         let mut random = fastrand::Rng::with_seed(7);
-        for _ in 0..CHANGES {
+        for _ in 0..changes {
             read(&changed(&kept, &mut random));
         }
     }

@@ -59,3 +59,76 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, IoSlice},
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use tokio::time::{Instant, advance};
+
+    use crate::{
+        session::{Queue, Transport},
+        wire::Encoding,
+    };
+
+    /// Takes so many bytes and keeps them.
+    struct Taker(Mutex<(Vec<u8>, usize)>);
+
+    impl Transport for Taker {
+        fn encoding(&self) -> Encoding {
+            Encoding::Lines
+        }
+
+        fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let mut inner = self.0.lock().expect("no holder panics");
+            let (taken, room) = &mut *inner;
+            let before = taken.len();
+            for slice in slices {
+                let count = slice.len().min(*room);
+                taken.extend_from_slice(&slice[..count]);
+                *room -= count;
+            }
+            let count = taken.len() - before;
+            if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+        }
+    }
+
+    fn queue(room: usize) -> (Arc<Queue>, Arc<Taker>) {
+        let taker = Arc::new(Taker(Mutex::new((Vec::new(), room))));
+        let queue = Queue::new(Arc::<Taker>::clone(&taker), 1_000);
+        queue.set_end(Some(Instant::now() + Duration::from_secs(1)));
+        (queue, taker)
+    }
+
+    fn taken(taker: &Taker) -> Vec<u8> {
+        taker.0.lock().expect("no holder panics").0.clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_after_the_end_but_the_last_word() {
+        let (queue, taker) = queue(100);
+        queue.push_bytes("before".into());
+        advance(Duration::from_secs(2)).await;
+        queue.push_bytes("after".into());
+        assert!(queue.work().has_ended);
+        queue.end_with("close".into());
+        assert_eq!(taken(&taker), b"beforeclose");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_is_dropped_and_a_half_written_frame_gets_no_close_behind_it() {
+        let (queue, taker) = queue(3);
+        queue.push_bytes("frame".into());
+        queue.push_bytes("waits".into());
+        advance(Duration::from_secs(2)).await;
+        taker.0.lock().expect("no holder panics").1 = 100;
+        queue.unblock();
+        queue.end_with("close".into());
+        assert_eq!(taken(&taker), b"fra");
+        assert!(queue.is_closed());
+    }
+}

@@ -86,12 +86,15 @@ impl Witness {
 
     /// Reads to the end.
     pub(crate) async fn end(&mut self) -> Heard {
-        loop {
-            match self.next().await {
-                Heard::Message(_) => {}
-                ended => return ended,
+        let search = async {
+            loop {
+                match self.next().await {
+                    Heard::Message(_) => {}
+                    ended => return ended,
+                }
             }
-        }
+        };
+        within(PATIENCE, "the end of the connection", search).await
     }
 
     /// Subscribes to a table with its name as id and takes the first answer.
@@ -101,12 +104,15 @@ impl Witness {
             request[name] = value.clone();
         }
         self.ask(&request).await;
-        loop {
-            let answer = self.message().await;
-            if ["subscribed", "error"].contains(&answer["type"].as_str().unwrap_or_default()) {
-                return answer;
+        let search = async {
+            loop {
+                let answer = self.message().await;
+                if answer["type"] == "subscribed" || answer["type"] == "error" {
+                    return answer;
+                }
             }
-        }
+        };
+        within(PATIENCE, "an answer to a subscribe", search).await
     }
 
     pub(crate) async fn next(&mut self) -> Heard {
@@ -142,23 +148,24 @@ impl Witness {
 
     /// The next message of a type; others are taken on the way.
     pub(crate) async fn expect(&mut self, kind: &str) -> Value {
-        loop {
-            let message = self.message().await;
-            if message["type"] == kind {
-                return message;
+        let search = async {
+            loop {
+                let message = self.message().await;
+                if message["type"] == kind {
+                    return message;
+                }
             }
-        }
+        };
+        within(PATIENCE, &format!("a {kind}"), search).await
     }
 
     /// Reads up to the change of a row by its id, and the cursor behind it.
     pub(crate) async fn until_row(&mut self, id: u64) -> Vec<Value> {
         let mut changes = Vec::new();
         loop {
-            let message = self.message().await;
-            let is_it = message["type"] == "change" && message["key"]["id"] == id;
-            if message["type"] == "change" {
-                changes.push(message);
-            }
+            let change = self.expect("change").await;
+            let is_it = change["key"]["id"] == id;
+            changes.push(change);
             if is_it {
                 self.expect("cursor").await;
                 return changes;
@@ -168,12 +175,9 @@ impl Witness {
 
     /// Reads to the end; the code of the close frame.
     pub(crate) async fn code(&mut self) -> u16 {
-        loop {
-            match self.next().await {
-                Heard::Message(_) => {}
-                Heard::Closed { code, .. } => return code,
-                Heard::Cut => panic!("the connection was cut without a close frame"),
-            }
+        match self.end().await {
+            Heard::Closed { code, .. } => code,
+            other => panic!("the connection was cut without a close frame: {other:?}"),
         }
     }
 
