@@ -15,10 +15,8 @@ use pgfeed::{
 pub fn message(text: &str) {
     if let Ok(request) = Request::parse(text) {
         // A token is in no print.
-        if let Request::Auth { token } = &request
-            && token.0.len() > 8
-        {
-            assert!(!format!("{request:?}").contains(&token.0));
+        if let Request::Auth { token } = &request {
+            assert_eq!(format!("{token:?}"), "Token(hidden)");
         }
     }
     if let Ok(query) = Query::parse(text)
@@ -60,7 +58,8 @@ pub fn filter(text: &str) {
 /// A cursor, and the same text as the inside of one whose check holds.
 pub fn cursor(text: &str) {
     read_cursor(text);
-    let mut bytes = text.chars().map(|c| c as u32 as u8).collect::<Vec<u8>>();
+    let mut bytes =
+        text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(0)).collect::<Vec<u8>>();
     bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
     read_cursor(&data_encoding::BASE64URL_NOPAD.encode(&bytes));
 }
