@@ -10,12 +10,12 @@ interface Close {
 
 const CLOSES: Readonly<Record<number, Close>> = {
   1001: { comeback: 'backoff', meaning: 'the gateway restarts' },
-  1009: { comeback: 'never', meaning: 'message too large' },
+  1009: { comeback: 'never', meaning: 'too large' },
   4400: { comeback: 'never', meaning: 'bad messages' },
   4401: { comeback: 'token', meaning: 'token refused' },
   4403: { comeback: 'never', meaning: 'feed not allowed' },
-  4408: { comeback: 'backoff', meaning: 'read too slowly' },
-  4429: { comeback: 'later', meaning: 'a limit was reached' },
+  4408: { comeback: 'backoff', meaning: 'too slow' },
+  4429: { comeback: 'later', meaning: 'limit reached' },
 }
 
 /** A limit is not lifted by asking again at once. */

@@ -124,13 +124,17 @@ export class Connection {
       this.#failures = 0
       this.#tell('woken', { retryAt: null })
       void this.#open()
-    } else if (this.#isGreeted && this.#link?.ping()) {
-      const askedAtMs = Date.now()
-      clearTimeout(this.#deadline)
-      this.#deadline = setTimeout(() => {
-        if (this.#heardAtMs < askedAtMs) this.#cut('the gateway did not answer')
-      }, ANSWER_WITHIN_MS)
-    } else this.#checkSilence()
+    } else if (this.#isGreeted && this.#link?.ping()) this.#awaitPong()
+    else this.#checkSilence()
+  }
+
+  /** Cuts a link that is silent while it owes an answer; what else comes only gives it time. */
+  #awaitPong(): void {
+    clearTimeout(this.#deadline)
+    this.#deadline = setTimeout(() => {
+      if (Date.now() - this.#heardAtMs < ANSWER_WITHIN_MS) this.#awaitPong()
+      else this.#cut('the gateway did not answer')
+    }, ANSWER_WITHIN_MS)
   }
 
   readonly #leave = (): void => {
@@ -197,6 +201,7 @@ export class Connection {
   #hear(message: ServerMessage): void {
     this.#heardAtMs = Date.now()
     if (message.type === 'hello') this.#greet(message.heartbeat_ms)
+    if (message.type === 'pong') clearTimeout(this.#deadline)
     this.#handlers.onMessage(message)
     if (message.type === 'heartbeat') {
       const isBehind = message.lag_ms > this.#options.staleAfterMs

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Client } from '../../src/index.js'
 import { Proxy } from '../support/proxy.js'
 import type { Manners } from '../support/proxy.js'
@@ -8,7 +8,12 @@ import { until } from '../support/until.js'
 
 let scene: Scene
 let proxy: Proxy
+beforeEach(() => {
+  // Short waits: a WebSocket that once worked is tried five times before it is given up.
+  vi.spyOn(Math, 'random').mockReturnValue(0.05)
+})
 afterEach(async () => {
+  vi.restoreAllMocks()
   proxy.drop()
   await scene.strike()
 })

@@ -53,7 +53,7 @@ test('a socket that leads nowhere any more is found out when the page wakes', as
   await live(client)
   scene.gateway.freeze()
   window.dispatchEvent(new Event('online'))
-  await until('it to be found out', () => client.connection.get().state !== 'live', 5_000)
+  await until('it to be found out', () => client.connection.get().state !== 'live', 10_000)
   scene.gateway.thaw()
   await live(client)
 })

@@ -75,6 +75,8 @@ export class Proxy {
         upstream.on('error', () => socket.destroy())
         socket.on('error', () => upstream.destroy())
       })
+      // Refused, as by a gateway that has not reached its database yet.
+      passed.on('response', () => socket.destroy())
       passed.on('error', () => socket.destroy())
       passed.end()
     })
