@@ -314,22 +314,45 @@ async fn part(
         queue.push_bytes(last);
     }
     pipe.unfinished = 0;
+    // After bytes that were no frame, or too many, the parser has lost its place.
+    let is_lost = matches!(close, Close::TooLarge | Close::Protocol | Close::NotText);
     let farewell = async {
         while !queue.is_empty() && pipe.socket.writable().await.is_ok() {
             queue.unblock();
         }
         while is_sent && pipe.socket.readable().await.is_ok() {
-            loop {
-                match parser.read(&mut pipe) {
-                    Ok(_) => {}
-                    Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(_) => return,
-                }
+            let is_over =
+                if is_lost { is_drained(&pipe) } else { is_answered(&mut parser, &mut pipe) };
+            if is_over {
+                return;
             }
         }
     };
     timeout(CLOSE_LIMIT, farewell).await.unwrap_or_default();
     queue.close();
+}
+
+/// Reads what is there; true where the other side has answered the close, or is gone.
+fn is_answered(parser: &mut WebSocketContext, pipe: &mut Pipe) -> bool {
+    loop {
+        match parser.read(pipe) {
+            Ok(_) => {}
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+/// Throws away what is there, so that the close is not lost to a reset; true at the end.
+fn is_drained(pipe: &Pipe) -> bool {
+    let mut scratch = [0; 4096];
+    loop {
+        match pipe.socket.try_read(&mut scratch) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
 }
 
 async fn until(at: Option<Instant>) {

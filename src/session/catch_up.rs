@@ -4,9 +4,9 @@
 //! else from the log, until it stands right behind the newest chunk; then it joins its topic
 //! under the hub's lock, so that nothing is missed and nothing is sent twice.
 
-use std::sync::Arc;
+mod by_log;
 
-use futures::StreamExt as _;
+use std::sync::Arc;
 
 use super::{
     news::is_news,
@@ -15,10 +15,9 @@ use super::{
     subscription::{Refusal, Shared, Ticket},
 };
 use crate::{
-    change::{Cursor, Position, Table, position::Progress},
+    change::{Cursor, Position, Table},
     feed::{
-        Body, Chunk, CursorMark, Grant, LogError, LogRow, Notice, Topic,
-        cut::{Cut, Cutter},
+        Chunk, CursorMark, Grant, LogError, LogRow, Notice, Topic,
         encode::Addressee,
         filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
@@ -386,62 +385,6 @@ impl CatchUp<'_> {
             member
         };
         shared.context.hub.join(shared.client, self.topic(), Some(seq), replay).map(drop)
-    }
-
-    /// Goes from a position to the newest chunk by the log, without what is `known`.
-    async fn from_log(
-        &self,
-        from: &Position,
-        known: &Position,
-        mut mark: CursorMark,
-    ) -> Result<(u64, Position, CursorMark), Failure> {
-        let context = &self.shared.context;
-        let Some((to, seq, end)) = context.hub.newest() else { return Err(Failure::Ended) };
-        let catalog = context.hub.catalog();
-        let mut stream = context.history.between(from, &to, catalog).await?;
-        let mut progress = Progress::from(from.clone());
-        let mut cutter = Cutter::default();
-        let mut piece: Vec<LogRow> = Vec::new();
-        while let Some(rows) = stream.next().await {
-            for row in rows? {
-                if from.has(row.id, row.xid) {
-                    continue;
-                }
-                if let Body::Gap(table) = &row.body
-                    && table.oid == self.topic().spec.table.oid
-                {
-                    return Err(over(Resync::CaptureGap));
-                }
-                if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
-                    self.send(&std::mem::take(&mut piece), &progress, cut, &mut mark).await?;
-                }
-                progress.pass(row.id, row.xid, row.at);
-                if !known.has(row.id, row.xid) {
-                    piece.push(row);
-                }
-            }
-        }
-        self.send(&piece, &progress, end, &mut mark).await?;
-        Ok((seq, to, mark))
-    }
-
-    async fn send(
-        &self,
-        piece: &[LogRow],
-        progress: &Progress,
-        cut: Cut,
-        mark: &mut CursorMark,
-    ) -> Result<(), Failure> {
-        self.shared.queue.has_room().await;
-        let mut messages = self.messages(piece)?;
-        if cut.may_tell() && progress.runs() <= crate::change::cursor::RUNS_MAX {
-            mark.text = progress.position().cursor().to_text().into();
-            if !messages.is_empty() {
-                messages.push(self.cursor(&mark.text, cut.is_partial));
-            }
-        }
-        self.shared.push_to(self.ticket, &Frames::new(messages));
-        Ok(())
     }
 
     fn topic(&self) -> &Topic {

@@ -49,12 +49,12 @@ pub const SESSION: &[(&str, &str)] = &[
 ];
 
 /// How the log is read: its statistics are always behind, so plans are not left to them. Rows come
-/// by the index, which has them in the feed's order, planned once; a sort would hold them all.
+/// by the index, which has them in the feed's order; plans are made once.
 const READING: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
-    ("enable_sort", "off"),
+    ("max_parallel_workers_per_gather", "0"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
 ];

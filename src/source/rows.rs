@@ -32,15 +32,17 @@ macro_rules! not_seen {
 
 /// Which relations have new rows, what each is told as, and that table's shape now.
 const RELATIONS: &str = concat!(
-    "select d.watch, d.rel, c.oid, shapes.shape
+    "select d.watch, d.rel, c.oid, c.shape
        from (select l.watch, l.rel from ",
     not_seen!("watch, rel"),
     " l group by l.watch, l.rel) d
        left join pgfeed.watch_list w on w.id = d.watch
-       left join (pg_catalog.pg_class c
-                  join pg_catalog.pg_namespace n on n.oid = c.relnamespace ",
+       left join lateral (
+            select c.oid, shapes.shape
+              from pg_catalog.pg_class c
+              join pg_catalog.pg_namespace n on n.oid = c.relnamespace ",
     shape_of!(),
-    ") on c.oid = coalesce(w.rel::oid, d.rel)"
+    " where c.oid = coalesce(w.rel::oid, d.rel) offset 0) c on true"
 );
 
 /// The rows: transactions by the highest id of each, so that the changes of a row are in commit
