@@ -85,13 +85,13 @@ pub enum Command {
     },
     /// Print the settings in force, secrets left out.
     Config,
-    /// Make a token for development, signed with auth.jwt_secret.
+    /// Make a token for development, signed with `auth.jwt_secret`.
     #[command(after_help = TOKEN)]
     Token {
         /// Who it is: the claim `sub`.
         #[arg(long, value_name = "TEXT")]
         sub: Option<String>,
-        /// A role, in the claim that auth.role_claim names. May be repeated.
+        /// A role, in the claim that `auth.role_claim` names. May be repeated.
         #[arg(long, value_name = "ROLE")]
         role: Vec<String>,
         /// How long it is good, in seconds.

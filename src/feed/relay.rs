@@ -94,10 +94,7 @@ impl<L: ChangeLog> Relay<L> {
             Ok(start) => start,
             Err(error) => return error,
         };
-        let mut reader = match self.begin(start).await {
-            Ok(reader) => reader,
-            Err(error) => return error,
-        };
+        let mut reader = self.begin(start);
         tracing::info!("Following the log.");
         backoff.reset();
         loop {
@@ -113,7 +110,7 @@ impl<L: ChangeLog> Relay<L> {
         }
     }
 
-    async fn begin(&mut self, start: Start<L::Reader>) -> Result<L::Reader, LogError> {
+    fn begin(&mut self, start: Start<L::Reader>) -> L::Reader {
         let Start { reader, position, catalog, ticks, is_other_history } = start;
         self.notices.extend(self.hub.set_catalog(&catalog));
         let is_first = self.progress.is_none();
@@ -124,7 +121,7 @@ impl<L: ChangeLog> Relay<L> {
             self.hub.restart(position.clone(), ticks);
             self.progress = Some(Progress::at(Arc::clone(&position.tick)));
         }
-        Ok(reader)
+        reader
     }
 
     /// One read of the log, published piece by piece.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A client that took nothing for this long is given up: it comes back with its cursor.
-const STALL_LIMIT: Duration = Duration::from_secs(120);
+const STALL_LIMIT: Duration = Duration::from_mins(2);
 
 /// How long a farewell may take.
 const END_LIMIT: Duration = Duration::from_secs(2);

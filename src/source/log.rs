@@ -200,7 +200,7 @@ impl ChangeLog for PgLog {
         let base = from.tick.snapshot.clone();
         let mut begin = "begin isolation level repeatable read, read only".to_owned();
         for (name, value) in READING {
-            begin.push_str(&format!("; set local {name} = {value}"));
+            begin.extend(["; set local ", name, " = ", value]);
         }
         within(STEP_LIMIT, doing, client.batch_execute(&begin)).await?;
         // In the snapshot of the rows: as long as the tick is there, nothing after it was pruned.

@@ -149,6 +149,7 @@ impl Reader {
     /// Begins a read; nothing where the tables were found to be others, which is noted first.
     async fn try_begin(&mut self) -> Result<Option<Head>, LogError> {
         let doing = "reading the log";
+        self.rhythm.begins();
         // Four requests in one round trip.
         let steps = async {
             futures::try_join!(

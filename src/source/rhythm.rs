@@ -28,7 +28,7 @@ pub(super) const DROP_LOCK: &str = "
 /// Tells other gateways that this one is here; held as long as the connection lives.
 pub(super) const PRESENT: &str = "select pg_catalog.pg_advisory_lock_shared(1128678482, 4)";
 
-/// Reads with rows this close together are traffic: under 200 commits a second a NOTIFY for each
+/// Reads with rows that begin this soon after the one before are traffic: under 200 commits a second a NOTIFY for each
 /// costs the writers little, and waiting for it costs nothing.
 const TRAFFIC: Duration = Duration::from_millis(5);
 
@@ -75,23 +75,38 @@ enum State {
 pub(super) struct Rhythm {
     state: State,
     last_rows: Instant,
+    /// When the last read ended, and whether the one under way began soon after.
+    ended: Instant,
+    is_soon: bool,
     close_reads: u32,
     has_peers: bool,
 }
 
 impl Rhythm {
     pub(super) fn new() -> Self {
-        let last_rows = Instant::now();
-        Self { state: State::Asleep, last_rows, close_reads: 0, has_peers: false }
+        let now = Instant::now();
+        Self {
+            state: State::Asleep,
+            last_rows: now,
+            ended: now,
+            is_soon: false,
+            close_reads: 0,
+            has_peers: false,
+        }
+    }
+
+    /// A read begins. How long reads take does not count: a busy server is slow.
+    pub(super) fn begins(&mut self) {
+        self.is_soon = self.ended.elapsed() < TRAFFIC;
     }
 
     /// A read is done.
     pub(super) fn has_read(&mut self, has_rows: bool, snapshot: &Snapshot) {
         if has_rows {
-            let is_close = self.last_rows.elapsed() < TRAFFIC;
-            self.close_reads = if is_close { self.close_reads + 1 } else { 0 };
+            self.close_reads = if self.is_soon { self.close_reads + 1 } else { 0 };
             self.last_rows = Instant::now();
         }
+        self.ended = Instant::now();
         if let State::Settling { barrier, .. } = self.state
             && snapshot.xmin() > barrier
         {

@@ -1,6 +1,12 @@
 //! Hostile texts that are kept: what a fuzzer found, what attackers are known to send, and changes
 //! of these at random. `cargo fuzz run message tests/corpus/message` goes on from here.
 
+#![expect(
+    unreachable_pub,
+    clippy::needless_for_each,
+    reason = "the fuzz targets include the same file, and print what they were given"
+)]
+
 mod strangers;
 
 use std::{fs, path::Path};

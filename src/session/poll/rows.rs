@@ -32,7 +32,7 @@ impl Rows {
         );
         let shapes: Vec<String> = subs.iter().map(Sub::shape).collect();
         let end = reply::poll("", &(cursor + &suffix(&shapes)), false);
-        let end = end.split_once("[").map_or(String::new(), |(_, end)| end.to_owned());
+        let end = end.split_once('[').map_or(String::new(), |(_, end)| end.to_owned());
         let ids: Vec<String> = subs.into_iter().map(|sub| sub.request.id).collect();
         let pieces = stream::try_unfold((reading, ids, 0), async |(mut reading, ids, at)| {
             if at == ids.len() {
