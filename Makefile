@@ -7,11 +7,11 @@ CARGO ?= cargo
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check lint fmt storm faults test-matrix postgres
+.PHONY: help dev test check lint fmt storm faults bench bench-writer client example test-matrix postgres
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
-	  awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	  awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 dev: postgres ## a database with sample tables and a gateway, in one command
 	$(CARGO) run --quiet -- dev
@@ -36,6 +36,21 @@ storm: postgres ## the long tests: ten seeds of the storm, an update of a millio
 faults: postgres ## every row of the failure table, and two gateways with 2,000 clients behind nginx
 	PGFEED_TEST_LONG=1 $(CARGO) test --locked --test gateway -- --test-threads=1 \
 	  faults:: outage:: proxied:: reshaped:: retention::
+
+bench: postgres ## measure against the peers; rewrites docs/measurements.md (about twenty minutes)
+	bench/run
+
+bench-writer: postgres ## what capture costs a write: bare, seed style, ours
+	sh bench/writer/run.sh
+
+client: ## check and test the npm package against a real gateway (needs node and npm)
+	$(CARGO) build --locked
+	cd client && npm ci && npm run build && npm run check && npm run size && npm test
+
+example: postgres ## the academy: gateway, database, admin and student pages (needs node and npm)
+	$(CARGO) build --locked
+	cd client && npm ci && npm run build
+	cd examples/academy && npm ci && npm start
 
 test-matrix: ## the suite on PostgreSQL 14 to 18
 	scripts/test-matrix

@@ -87,6 +87,11 @@ impl Server {
             };
             let accepted = match accepted {
                 Ok((socket, address)) => {
+                    // Frames are joined already; to wait for the last one's acknowledgement
+                    // (Nagle) only adds the other side's 40 ms.
+                    if let Err(error) = socket.set_nodelay(true) {
+                        tracing::debug!(%error, "A connection is gone already.");
+                    }
                     let room = Arc::clone(&self.sockets).try_acquire_owned().ok();
                     Some((socket, address, room))
                 }
