@@ -125,6 +125,8 @@ struct Connection {
     pipe: Pipe,
     /// The last time the socket took something, where it is blocked.
     blocked: Option<Instant>,
+    /// Whether requests wait until the client has read more of its answers.
+    is_unread: bool,
 }
 
 /// Serves a client until its socket ends.
@@ -152,7 +154,8 @@ pub async fn serve(socket: TcpStream, early: Vec<u8>, mut arrival: Arrival) {
     }
     let parser = WebSocketContext::new(Role::Server, Some(config));
     let pipe = Pipe::new(socket, early, limit);
-    let mut connection = Connection { arrival, session, parser, pipe, blocked: None };
+    let mut connection =
+        Connection { arrival, session, parser, pipe, blocked: None, is_unread: false };
     let end = connection.run().await;
     let Connection { session, parser, pipe, .. } = connection;
     if let Some((close, reason)) = end {
@@ -179,6 +182,12 @@ impl Connection {
         let queue = Arc::clone(self.session.queue());
         let socket = Arc::clone(&self.pipe.socket);
         loop {
+            if self.is_unread && queue.takes_requests() {
+                self.is_unread = false;
+                if let Err(end) = self.read().await {
+                    return end;
+                }
+            }
             let is_blocked = self.blocked.is_some();
             let stalled = self.blocked.map(|since| since + STALL_LIMIT);
             tokio::select! {
@@ -242,6 +251,11 @@ impl Connection {
                 Taken::Done => {}
                 Taken::Auth(token) => self.authenticate(&token.0).await?,
                 Taken::Close(close, reason) => return Err(Some((close, reason.to_owned()))),
+            }
+            // Who does not read the answers is not asked for more; the parser may hold some.
+            if !self.session.queue().takes_requests() {
+                self.is_unread = true;
+                return Ok(());
             }
         }
     }

@@ -28,8 +28,8 @@ pub(super) const DROP_LOCK: &str = "
 /// Tells other gateways that this one is here; held as long as the connection lives.
 pub(super) const PRESENT: &str = "select pg_catalog.pg_advisory_lock_shared(1128678482, 4)";
 
-/// Reads with rows that begin this soon after the one before are traffic: under 200 commits a second a NOTIFY for each
-/// costs the writers little, and waiting for it costs nothing.
+/// Reads with rows that begin this soon after the one before are traffic: under 200 commits a
+/// second a NOTIFY for each costs the writers little, and waiting for it costs nothing.
 const TRAFFIC: Duration = Duration::from_millis(5);
 
 /// So many in a row make the gateway rise.
