@@ -20,10 +20,11 @@ struct State<K, V> {
     is_running: bool,
 }
 
+/// What a question for all is answered with, in its order.
+type Answers<V> = BoxFuture<'static, Result<Vec<V>, LogError>>;
+
 impl<K: Send + 'static, V: Send + 'static> Batch<K, V> {
-    pub(super) fn new(
-        run: impl Fn(Vec<K>) -> BoxFuture<'static, Result<Vec<V>, LogError>> + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    pub(super) fn new(run: impl Fn(Vec<K>) -> Answers<V> + Send + Sync + 'static) -> Arc<Self> {
         let state = Mutex::new(State { waiting: Vec::new(), is_running: false });
         Arc::new(Self { run: Box::new(run), state })
     }
