@@ -22,7 +22,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let listen = settings.server.admin_listen.unwrap_or(settings.server.listen);
     let address = reachable(listen);
     let answer = timeout(LIMIT, get(address)).await;
-    let answer = answer.map_err(|_| anyhow::anyhow!("no answer from {address}"))??;
+    let answer = answer.map_err(|_elapsed| anyhow::anyhow!("no answer from {address}"))??;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     if head.split(' ').nth(1) == Some("200") {
         return Ok(());

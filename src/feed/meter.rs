@@ -1,13 +1,10 @@
 //! What a shard counts: by the chunk, never by the delivery.
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram};
 
-use super::{Chunk, Subscriber, hub::ClientId};
+use super::{Chunk, shard::Member};
 
 /// Handles that were looked up once.
 pub(super) struct Meter {
@@ -31,11 +28,7 @@ impl Meter {
     }
 
     /// A chunk went to the members of these of its routes.
-    pub(super) fn delivered(
-        &self,
-        chunk: &Chunk,
-        routes: &[(u32, &Vec<(ClientId, Arc<dyn Subscriber>)>)],
-    ) {
+    pub(super) fn delivered(&self, chunk: &Chunk, routes: &[(u32, &Vec<Member>)]) {
         let (mut changes, mut bytes) = (0, 0);
         for (place, members) in routes {
             let route = &chunk.routes[*place as usize];

@@ -100,7 +100,7 @@ impl Inbox {
 }
 
 /// A client that follows a topic.
-type Member = (ClientId, Arc<dyn Subscriber>);
+pub(super) type Member = (ClientId, Arc<dyn Subscriber>);
 
 /// Serves some of the clients.
 pub struct Shard {

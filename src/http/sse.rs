@@ -176,10 +176,10 @@ impl Stream {
 
 /// When claims end, on the runtime's clock.
 fn expires(claims: &Claims) -> Instant {
-    let now = jiff::Timestamp::now().as_millisecond();
-    let left = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
     // Beyond what a clock can tell, a day is as good as forever: the client comes back by then.
     const DAY_MS: u64 = 86_400_000;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let left = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
     Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0).min(DAY_MS))
 }
 

@@ -22,7 +22,7 @@ use crate::{
         filter::{self, CompiledFilter, Filter},
         hub::{Joined, Member, NotYet},
         log::RowsError,
-        route::messages_of,
+        route::{Unjudged, messages_of},
     },
     wire::{
         Code, Encoding, Frames, Subscribe,
@@ -121,7 +121,7 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
     let mut ended = catch_up.run(start).await;
     while let Err(Failure::Over { reason, is_told }) = ended {
         ended = if ticket.request.snapshot {
-            catch_up.from_snapshot(Some((reason, is_told))).await
+            catch_up.send_snapshot(Some((reason, is_told))).await
         } else {
             catch_up.start_over(reason, is_told).await
         };
@@ -179,15 +179,15 @@ pub(super) struct CatchUp<'a> {
 impl CatchUp<'_> {
     async fn run(&self, start: Start) -> Result<(), Failure> {
         match start {
-            Start::Now if self.ticket.request.snapshot => self.from_snapshot(None).await,
-            Start::Now => self.from_now().await,
-            Start::Cursor(cursor) => self.from_cursor(&cursor).await,
+            Start::Now if self.ticket.request.snapshot => self.send_snapshot(None).await,
+            Start::Now => self.begin_now().await,
+            Start::Cursor(cursor) => self.resume(&cursor).await,
             Start::Over { reason, is_told } => Err(Failure::Over { reason, is_told }),
         }
     }
 
     /// The feed stands inside a transaction: begin before it.
-    async fn from_now(&self) -> Result<(), Failure> {
+    async fn begin_now(&self) -> Result<(), Failure> {
         let mut heads = self.shared.context.hub.heads();
         loop {
             match join_now(self.shared, self.ticket, &Start::Now) {
@@ -199,7 +199,7 @@ impl CatchUp<'_> {
                 && self.shared.context.hub.chunk(seq + 1).is_some()
             {
                 tell_start(self.shared, self.ticket, &mark.text, &Start::Now, false);
-                return self.from_chunk(seq, position, mark).await;
+                return self.walk_tail(seq, position, mark).await;
             }
             heads.changed().await.unwrap_or_default();
         }
@@ -216,7 +216,7 @@ impl CatchUp<'_> {
         }
     }
 
-    async fn from_cursor(&self, cursor: &Cursor) -> Result<(), Failure> {
+    async fn resume(&self, cursor: &Cursor) -> Result<(), Failure> {
         let over = |reason| Failure::Over { reason, is_told: false };
         let Subscribe { shape, since, .. } = &*self.ticket.request;
         let now = self.topic().spec.shape();
@@ -238,27 +238,26 @@ impl CatchUp<'_> {
         tell_start(self.shared, self.ticket, &text, &Start::Now, false);
         let frames = Arc::new(Frames::default());
         let mark = CursorMark { text, frames };
-        self.from_position(position, first, mark).await
+        self.go_on(position, first, mark).await
     }
 
     /// Goes on from a position that the client has been told.
-    pub(super) async fn from_position(
+    pub(super) async fn go_on(
         &self,
         position: Position,
         first: Option<u64>,
         mark: CursorMark,
     ) -> Result<(), Failure> {
-        match first {
-            Some(first) => self.from_chunk(first - 1, position, mark).await,
-            None => {
-                let (seq, position, mark) = self.from_log(&position, &position, mark).await?;
-                self.from_chunk(seq, position, mark).await
-            }
+        if let Some(first) = first {
+            self.walk_tail(first - 1, position, mark).await
+        } else {
+            let (seq, position, mark) = self.walk_log(&position, &position, mark).await?;
+            self.walk_tail(seq, position, mark).await
         }
     }
 
     /// Goes through the tail after chunk `seq`, then joins.
-    async fn from_chunk(
+    async fn walk_tail(
         &self,
         mut seq: u64,
         known: Position,
@@ -281,7 +280,7 @@ impl CatchUp<'_> {
                 continue;
             }
             let Some(chunk) = hub.chunk(seq + 1) else {
-                (seq, reached, mark) = self.from_log(&reached, &known, mark).await?;
+                (seq, reached, mark) = self.walk_log(&reached, &known, mark).await?;
                 continue;
             };
             self.shared.queue.has_room().await;
@@ -351,7 +350,7 @@ impl CatchUp<'_> {
         }
         let to = Addressee::Subscription(&self.ticket.request.id);
         let messages = messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
-            .map_err(|_| over(Resync::CaptureGap))?;
+            .map_err(|Unjudged| over(Resync::CaptureGap))?;
         metrics::counter!("pgfeed_deliveries_total").increment(messages.len() as u64);
         Ok(messages)
     }
@@ -370,13 +369,12 @@ impl CatchUp<'_> {
                 return member;
             }
             for chunk in missing {
-                match self.frames(chunk, known, told_from) {
-                    Ok(frames) => {
-                        shared.push_to(self.ticket, &frames);
-                    }
+                if let Ok(frames) = self.frames(chunk, known, told_from) {
+                    shared.push_to(self.ticket, &frames);
+                } else {
                     // `join` hands over no chunk that ends the topic; what cannot be judged
                     // comes with such a notice.
-                    Err(_) => tracing::error!("A chunk could not be replayed at a join."),
+                    tracing::error!("A chunk could not be replayed at a join.");
                 }
             }
             let live = reply::live(&self.ticket.request.id, &joined.mark.text);

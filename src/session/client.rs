@@ -175,7 +175,7 @@ impl Session {
             }
             None => Start::Now,
         };
-        begin(&self.shared, Arc::new(request), start)
+        begin(&self.shared, &Arc::new(request), start)
     }
 
     fn unsubscribe(&self, id: &str) {
@@ -226,7 +226,7 @@ impl Session {
         for (topic, notice) in notices {
             if notice.ends_for_good() {
                 for request in self.shared.take_ended(*topic) {
-                    start_over(&self.shared, request, *notice);
+                    start_over(&self.shared, &request, *notice);
                 }
             } else {
                 let reason = reason(*notice);
@@ -282,20 +282,20 @@ pub enum Taken {
 }
 
 /// Begins a subscription: from now at once where possible, else by a task.
-fn begin(shared: &Arc<Shared>, request: Arc<Subscribe>, start: Start) -> Result<(), Refusal> {
+fn begin(shared: &Arc<Shared>, request: &Arc<Subscribe>, start: Start) -> Result<(), Refusal> {
     if shared.context.hub.now().is_none() {
         let message = "the database has not been reached yet; try again";
         return Err(Refusal::new(Code::Unavailable, message));
     }
     let ticket = loop {
         let claims = shared.claims();
-        let spec = shared.spec(&request)?;
+        let spec = shared.spec(request)?;
         let Some(topic) = shared.context.hub.acquire(&spec) else {
             let message = "the table is being changed; try again";
             return Err(Refusal::new(Code::Unavailable, message));
         };
         let id = topic.id;
-        match shared.add(Arc::clone(&request), topic, claims.as_ref()) {
+        match shared.add(Arc::clone(request), topic, claims.as_ref()) {
             Some(ticket) => break ticket,
             // The claims are others by now: what was made by those of before is void.
             None => shared.context.hub.release(id),
@@ -337,13 +337,13 @@ pub fn restart(shared: &Arc<Shared>, ticket: &Ticket) {
     shared.queue.telling(Telling::withhold);
     if shared.remove(&request.id) {
         metrics::gauge!("pgfeed_subscriptions").decrement(1);
-        start_over(shared, request, Notice::TableChanged(table));
+        start_over(shared, &request, Notice::TableChanged(table));
     }
     shared.queue.telling(Telling::release);
 }
 
 /// Starts a subscription over, or ends it, because of what happened to its table or the log.
-fn start_over(shared: &Arc<Shared>, request: Arc<Subscribe>, notice: Notice) {
+fn start_over(shared: &Arc<Shared>, request: &Arc<Subscribe>, notice: Notice) {
     if let Notice::TableGone(_) = notice {
         shared.push(reply::unsubscribed(&request.id, Some(Ended::TableUnwatched)));
         return;

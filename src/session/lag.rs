@@ -28,17 +28,14 @@ pub async fn recover(shared: &Arc<Shared>, lag: Lag) -> Result<(), LogError> {
         if shared.queue.end_lag(|| hub.head()) {
             return Ok(());
         }
-        match hub.chunk(lag.seq) {
-            Some(chunk) => {
-                shared.queue.fetch(&chunk);
-                lag = Lag { seq: chunk.seq + 1, position: chunk.position.clone() };
-            }
-            None => {
-                let Some((to, seq, cut)) = hub.newest() else { return Ok(()) };
-                by_log(shared, &lag.position, (&to, cut)).await?;
-                lag = Lag { seq: seq + 1, position: to.clone() };
-                shared.queue.skip_to(seq + 1, to);
-            }
+        if let Some(chunk) = hub.chunk(lag.seq) {
+            shared.queue.fetch(&chunk);
+            lag = Lag { seq: chunk.seq + 1, position: chunk.position.clone() };
+        } else {
+            let Some((to, seq, cut)) = hub.newest() else { return Ok(()) };
+            by_log(shared, &lag.position, (&to, cut)).await?;
+            lag = Lag { seq: seq + 1, position: to.clone() };
+            shared.queue.skip_to(seq + 1, to);
         }
         shared.queue.has_room().await;
     }

@@ -62,7 +62,7 @@ mod tests {
         assert_eq!([rate.take(), rate.take(), rate.take(), rate.take()], [true, true, true, false]);
         tokio::time::advance(Duration::from_millis(334)).await;
         assert_eq!([rate.take(), rate.take()], [true, false]);
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!((0..9).filter(|_| rate.take()).count(), 3);
     }
 }

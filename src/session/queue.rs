@@ -52,6 +52,7 @@ pub struct Queue {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any company")]
 struct Inner {
     pending: VecDeque<Bytes>,
     bytes: usize,
@@ -85,6 +86,7 @@ pub struct Lag {
 
 /// What a session has to do for its queue.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "several things may be to do at once")]
 pub struct Work {
     /// The socket takes nothing: wait until it does, then [`Queue::unblock`].
     pub is_blocked: bool,

@@ -63,7 +63,7 @@ pub async fn read(context: &Context, topics: Vec<Arc<Topic>>) -> Result<Reading,
 impl CatchUp<'_> {
     /// Sends the rows, then goes on from their position. `over` tells why what the client held
     /// is void, and whether `subscribed` has been sent.
-    pub(super) async fn from_snapshot(&self, over: Option<(Resync, bool)>) -> Result<(), Failure> {
+    pub(super) async fn send_snapshot(&self, over: Option<(Resync, bool)>) -> Result<(), Failure> {
         let context = &self.shared.context;
         let mut reading = read(context, vec![Arc::clone(&self.ticket.topic)]).await?;
         let position = reading.position.clone();
@@ -87,7 +87,7 @@ impl CatchUp<'_> {
         drop(reading);
         let first = resume::place(&context.hub, &position).await;
         let mark = CursorMark { text, frames: Arc::default() };
-        self.from_position(position, first, mark).await
+        self.go_on(position, first, mark).await
     }
 
     fn tell_begin(&self, cursor: &str, over: Option<(Resync, bool)>) {

@@ -66,7 +66,7 @@ fn owners(
     // A feed that no longer fits its table shows nothing of it; readiness says why.
     let unfit = || Refusal::new(Code::Forbidden, FORBIDDEN);
     let filter = match filters.get(&request.id) {
-        Some(filter) => Some(filter.compile(table, &|_| true).map_err(|_| unfit())?),
+        Some(filter) => Some(filter.compile(table, &|_| true).map_err(|_unfitting| unfit())?),
         None => None,
     };
     let columns = match &request.columns {

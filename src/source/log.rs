@@ -216,14 +216,13 @@ impl ChangeLog for PgLog {
         let state = (client, rows, decoder);
         let rows = stream::try_unfold(Some(state), async |state| {
             let Some((client, mut rows, mut decoder)) = state else { return Ok(None) };
-            match decoder.some(&mut rows).await? {
-                Some(some) => Ok(Some((some, Some((client, rows, decoder))))),
-                None => {
-                    let commit = client.batch_execute("commit");
-                    within(STEP_LIMIT, "ending a read", commit).await?;
-                    client.give_back();
-                    Ok(None)
-                }
+            if let Some(some) = decoder.some(&mut rows).await? {
+                Ok(Some((some, Some((client, rows, decoder)))))
+            } else {
+                let commit = client.batch_execute("commit");
+                within(STEP_LIMIT, "ending a read", commit).await?;
+                client.give_back();
+                Ok(None)
             }
         });
         let to = to.clone();

@@ -22,7 +22,7 @@ use crate::{
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// The first row of a large transaction may take this long: its rows are counted first.
-const ROWS_LIMIT: Duration = Duration::from_secs(60);
+const ROWS_LIMIT: Duration = Duration::from_mins(1);
 
 /// A beat goes through the log when nothing else did for this long.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -263,10 +263,11 @@ impl LogReader for Reader {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         if let Some((stream, decoder)) = &mut reading.rows {
             let step = decoder.some(stream);
-            let rows = tokio::time::timeout(ROWS_LIMIT, step).await.map_err(|_| LogError {
-                message: "reading the log: no more rows came".to_owned(),
-                is_transient: true,
-            })??;
+            let rows =
+                tokio::time::timeout(ROWS_LIMIT, step).await.map_err(|_elapsed| LogError {
+                    message: "reading the log: no more rows came".to_owned(),
+                    is_transient: true,
+                })??;
             if rows.is_some() {
                 return Ok(rows);
             }

@@ -25,7 +25,7 @@ const BATCH_LIMIT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Gateways read what is committed within seconds; whatever the size, this much is kept for them.
-const KEEP_MIN: Duration = Duration::from_secs(60);
+const KEEP_MIN: Duration = Duration::from_mins(1);
 
 /// The log is cut when it fills this share of its size: pages that wait for a vacuum count too.
 const FULL: f64 = 0.8;
@@ -34,7 +34,7 @@ const FULL: f64 = 0.8;
 const FIRST_AFTER: Duration = Duration::from_secs(1);
 
 /// A log over its size is told this often.
-const ALARM_EVERY: Duration = Duration::from_secs(600);
+const ALARM_EVERY: Duration = Duration::from_mins(10);
 
 /// The log's size, the age of its oldest change, and about how many bytes of it are in use, from
 /// a sample of some hundred pages.
@@ -191,7 +191,7 @@ fn bytes(size: u64) -> f64 {
 mod tests {
     use super::*;
 
-    const KEEP: Keep = Keep { retention: Duration::from_secs(86_400), size_max: 1_000_000 };
+    const KEEP: Keep = Keep { retention: Duration::from_hours(24), size_max: 1_000_000 };
 
     #[test]
     fn a_full_log_is_kept_for_less_time_but_never_under_a_minute() {

@@ -69,7 +69,10 @@ pub(super) struct Statements {
 }
 
 /// Which log rows have a table, by (watch, rel) as the log has them.
-pub(super) type Relations = HashMap<(Option<i32>, Option<u32>), Option<(u32, u64)>>;
+pub(super) type Relations = HashMap<Source, Option<(u32, u64)>>;
+
+/// The watch and the relation that a log row names.
+type Source = (Option<i32>, Option<u32>);
 
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
@@ -114,7 +117,7 @@ pub(super) type Rows = Pin<Box<Fuse<RowStream>>>;
 
 /// Turns rows of the log into the feed's, for one read.
 pub(super) struct Decoder {
-    tables: HashMap<(Option<i32>, Option<u32>), Arc<Table>>,
+    tables: HashMap<Source, Arc<Table>>,
     order: Order,
     row_bytes_max: usize,
 }
@@ -122,7 +125,7 @@ pub(super) struct Decoder {
 impl Decoder {
     /// Tells rows under the tables of `catalog`.
     pub(super) fn new(relations: &Relations, catalog: &Catalog, row_bytes_max: usize) -> Self {
-        let table = |(from, known): (&(Option<i32>, Option<u32>), &Option<(u32, u64)>)| {
+        let table = |(from, known): (&Source, &Option<(u32, u64)>)| {
             Some((*from, Arc::clone(catalog.table(known.as_ref()?.0)?)))
         };
         Self {

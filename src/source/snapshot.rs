@@ -47,7 +47,7 @@ const ROWS_FIRST: usize = 16;
 const ROWS_MAX: usize = 4_096;
 
 /// A piece may take this long: a filter may find few rows in a large table.
-const PIECE_LIMIT: Duration = Duration::from_secs(60);
+const PIECE_LIMIT: Duration = Duration::from_mins(1);
 
 /// A transaction whose position takes too many words to tell is begun again behind a new tick.
 const TRIES: usize = 3;
@@ -100,7 +100,7 @@ async fn try_read(log: &PgLog, topics: Vec<Arc<Topic>>) -> Result<Option<RowsAt>
     let (pieces_tx, rows): (Pieces, RowPieces) = mpsc::channel(2);
     // The task holds the connection, and ends with the receiver.
     drop(tasks::spawn("snapshot", serve(connection, topics, told_tx, pieces_tx)));
-    let position = told_rx.await.map_err(|_| LogError {
+    let position = told_rx.await.map_err(|_closed| LogError {
         message: "a snapshot ended before it began".to_owned(),
         is_transient: true,
     })??;

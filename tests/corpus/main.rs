@@ -15,9 +15,12 @@ use std::{fs, path::Path};
 /// `PGFEED_TEST_CHANGES` asks for more.
 const CHANGES: usize = 2_000;
 
+/// Reads a text as a stranger's.
+type Read = fn(&str);
+
 #[test]
 fn no_kept_text_or_change_of_one_breaks_the_reading() {
-    let targets: [(&str, fn(&str)); 4] = [
+    let targets: [(&str, Read); 4] = [
         ("message", strangers::message),
         ("filter", strangers::filter),
         ("cursor", strangers::cursor),

@@ -135,7 +135,7 @@ async fn follow(url: String, total: u64, mut has_ended_rx: watch::Receiver<bool>
     let seen = |client: &Client| client.changes("notes").len() as u64;
     while seen(&client) < total || !*has_ended_rx.borrow_and_update() {
         let heard = tokio::select! {
-            heard = client.next_within(Duration::from_secs(60)) => heard,
+            heard = client.next_within(Duration::from_mins(1)) => heard,
             changed = has_ended_rx.changed() => {
                 changed.expect("the test goes on");
                 continue;
@@ -186,7 +186,7 @@ async fn a_rolling_restart_of_two_gateways_loses_and_repeats_nothing() {
         }
         all >= f64::from(readers)
     };
-    eventually(Duration::from_secs(60), "all readers", is_full).await;
+    eventually(Duration::from_mins(1), "all readers", is_full).await;
 
     let writer = database.connect().await;
     let writing = spawn(async move {
@@ -208,7 +208,7 @@ async fn a_rolling_restart_of_two_gateways_loses_and_repeats_nothing() {
     ended_tx.send_replace(true);
     let mut returns = 0;
     for reader in following {
-        let reader = within(Duration::from_secs(120), "a reader's end", reader);
+        let reader = within(Duration::from_mins(2), "a reader's end", reader);
         returns += reader.await.expect("a reader misses nothing");
     }
     assert!(returns >= readers, "everybody was sent away at least once: {returns}");

@@ -74,5 +74,5 @@ async fn a_log_over_its_size_is_cut_and_told() {
         value("pgfeed_log_bytes ").is_some_and(|bytes| bytes > 3e6)
             && value("pgfeed_log_used_bytes ").is_some_and(|bytes| bytes < 3e5)
     };
-    eventually(Duration::from_secs(60), "the metrics", measured).await;
+    eventually(Duration::from_mins(1), "the metrics", measured).await;
 }

@@ -7,7 +7,13 @@ use tokio::sync::oneshot;
 
 use crate::{feed::LogError, tasks};
 
-type Run<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<Vec<V>, LogError>> + Send + Sync;
+/// What a question for all is answered with, in its order.
+type Answers<V> = BoxFuture<'static, Result<Vec<V>, LogError>>;
+
+type Run<K, V> = dyn Fn(Vec<K>) -> Answers<V> + Send + Sync;
+
+/// Where an answer goes.
+type Asker<V> = oneshot::Sender<Result<V, LogError>>;
 
 /// Asks for many keys at once; the answers come in the keys' order.
 pub(super) struct Batch<K, V> {
@@ -16,12 +22,9 @@ pub(super) struct Batch<K, V> {
 }
 
 struct State<K, V> {
-    waiting: Vec<(K, oneshot::Sender<Result<V, LogError>>)>,
+    waiting: Vec<(K, Asker<V>)>,
     is_running: bool,
 }
-
-/// What a question for all is answered with, in its order.
-type Answers<V> = BoxFuture<'static, Result<Vec<V>, LogError>>;
 
 impl<K: Send + 'static, V: Send + 'static> Batch<K, V> {
     pub(super) fn new(run: impl Fn(Vec<K>) -> Answers<V> + Send + Sync + 'static) -> Arc<Self> {

@@ -14,7 +14,7 @@ use crate::{
 
 impl CatchUp<'_> {
     /// Goes from a position to the newest chunk by the log, without what is `known`.
-    pub(super) async fn from_log(
+    pub(super) async fn walk_log(
         &self,
         from: &Position,
         known: &Position,

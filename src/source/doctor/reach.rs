@@ -8,7 +8,7 @@ use super::Expected;
 use crate::source::admin::Finding;
 
 /// A laptop that is closed over a meeting should go on where it was.
-const RETENTION_MIN: Duration = Duration::from_secs(600);
+const RETENTION_MIN: Duration = Duration::from_mins(10);
 
 /// A shorter time says nothing about the rate.
 const SPAN_MIN_S: f64 = 600.0;
@@ -88,7 +88,7 @@ fn hours(seconds: f64) -> String {
 mod tests {
     use super::*;
 
-    const DAY: Expected = Expected { retention: Duration::from_secs(86_400), size_max: 4 << 30 };
+    const DAY: Expected = Expected { retention: Duration::from_hours(24), size_max: 4 << 30 };
 
     #[test]
     fn a_log_that_will_not_fit_is_told_before_it_is_full() {
