@@ -1,9 +1,10 @@
 //! The reader: follows the log on a connection of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
+use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use tokio::time::Instant;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, Error, Statement};
 
 use super::{
     catalog,
@@ -40,11 +41,13 @@ const HEAD: &str = "
       from pgfeed.meta m
       left join lateral (select id, tag, snap from pgfeed.tick order by id desc limit 1) t on true";
 
+const DOING: &str = "reading the log";
+
 const BEGIN: &str = "begin isolation level repeatable read, read only";
 
 /// Follows the log. Owned by the relay; ends with its connection.
 pub struct Reader {
-    client: Client,
+    client: Arc<Client>,
     statements: Statements,
     head: Statement,
     /// What all reads so far have seen.
@@ -70,6 +73,18 @@ struct Reading {
     /// The rows and what reads them; none where there are none.
     rows: Option<(Rows, Decoder)>,
     has_rows: bool,
+    /// The end of its transaction, where that was asked for with the rest.
+    commit: Option<Commit>,
+}
+
+/// A `commit` that was sent behind a read; its answer comes behind the read's rows.
+type Commit = Pin<Box<MaybeDone<BoxFuture<'static, Result<(), Error>>>>>;
+
+/// What a read begins with.
+struct Begun {
+    snapshot: Snapshot,
+    tick: Option<Tick>,
+    relations: Relations,
 }
 
 impl Reader {
@@ -84,7 +99,7 @@ impl Reader {
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
         let head = within(STEP_LIMIT, doing, client.prepare(HEAD)).await?;
         Ok(Self {
-            client,
+            client: Arc::new(client),
             statements,
             head,
             base: base.snapshot.clone(),
@@ -131,8 +146,8 @@ impl Reader {
     }
 
     async fn end(&mut self, reading: Reading) -> Result<(), LogError> {
-        let commit = self.client.batch_execute("commit");
-        within(STEP_LIMIT, "ending a read", commit).await?;
+        let commit = reading.commit.unwrap_or_else(|| self.commit());
+        within(STEP_LIMIT, "ending a read", ended(commit)).await?;
         self.rhythm.has_read(reading.has_rows, &reading.snapshot);
         if reading.has_rows && self.rhythm.must_tell_others() {
             // Writers see our lock and stay silent, so the gateways that sleep hear it from us.
@@ -148,64 +163,99 @@ impl Reader {
 
     /// Begins a read; nothing where the tables were found to be others, which is noted first.
     async fn try_begin(&mut self) -> Result<Option<Head>, LogError> {
-        let doing = "reading the log";
         self.rhythm.begins();
-        // Four requests in one round trip.
+        let mut commit = self.commit();
+        // Five requests in one round trip.
         let steps = async {
             futures::try_join!(
                 self.client.batch_execute(BEGIN),
                 self.client.query_one(&self.head, &[]),
                 self.statements.relations(&self.client, &self.base),
                 self.statements.rows(&self.client, &self.base),
+                sent(&mut commit),
             )
         };
-        let ((), head, relations, stream) = within(ROWS_LIMIT, doing, steps).await?;
-        let (snapshot, tick, history) = parse_head(&head).map_err(|error| failed(doing, &error))?;
+        let ((), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
+        let begun = self.begun(&head, relations)?;
+        if !self.must_look(&begun.relations) {
+            return Ok(Some(self.read(begun, stream, Some(commit))));
+        }
+        // What is not read holds up every later answer.
+        drop(stream);
+        within(ROWS_LIMIT, DOING, ended(commit)).await?;
+        self.look_and_begin().await
+    }
+
+    /// Begins a read with a look at the catalog, of the same moment as the rows.
+    async fn look_and_begin(&mut self) -> Result<Option<Head>, LogError> {
+        let steps = async {
+            futures::try_join!(
+                self.client.batch_execute(BEGIN),
+                self.client.query_one(&self.head, &[]),
+                self.statements.relations(&self.client, &self.base),
+            )
+        };
+        let ((), head, relations) = within(ROWS_LIMIT, DOING, steps).await?;
+        let begun = self.begun(&head, relations)?;
+        if let Some(catalog) = self.look().await? {
+            // Noted first, so that the tick that divides before from after is there when the
+            // subscriptions start over.
+            self.changed = Some(catalog);
+            within(STEP_LIMIT, DOING, self.client.batch_execute("commit")).await?;
+            self.note().await?;
+            return Ok(None);
+        }
+        let step = self.statements.rows(&self.client, &self.base);
+        let stream = within(ROWS_LIMIT, DOING, step).await?;
+        Ok(Some(self.read(begun, stream, None)))
+    }
+
+    /// Reads the head; an error where the log is not the one that was followed.
+    fn begun(&self, head: &tokio_postgres::Row, relations: Relations) -> Result<Begun, LogError> {
+        let (snapshot, tick, history) = parse_head(head).map_err(|error| failed(DOING, &error))?;
         if history != self.history {
             return Err(LogError {
                 message: "the log began a new history".to_owned(),
                 is_transient: true,
             });
         }
-        let oldest: Option<i64> = head.try_get(5).map_err(|error| failed(doing, &error))?;
+        let oldest: Option<i64> = head.try_get(5).map_err(|error| failed(DOING, &error))?;
         if oldest.is_some_and(|oldest| oldest > self.newest_tick) {
             // A tick made after our last read is the oldest by now: rows that we have not read
             // may have gone with those before it.
             return Err(LogError {
-                message: format!("{doing}: it was pruned further than this gateway had read"),
+                message: format!("{DOING}: it was pruned further than this gateway had read"),
                 is_transient: true,
             });
         }
         let snapshot: Snapshot = snapshot.parse().map_err(|error| LogError {
-            message: format!("{doing}: {error}"),
+            message: format!("{DOING}: {error}"),
             is_transient: false,
         })?;
-        let stream = if self.must_look(&relations) {
-            // Rows are asked for again behind it: what is not read holds up every later answer.
-            drop(stream);
-            if let Some(catalog) = self.look().await? {
-                // Noted first, so that the tick that divides before from after is there when the
-                // subscriptions start over.
-                self.changed = Some(catalog);
-                within(STEP_LIMIT, doing, self.client.batch_execute("commit")).await?;
-                self.note().await?;
-                return Ok(None);
-            }
-            let step = self.statements.rows(&self.client, &self.base);
-            within(ROWS_LIMIT, doing, step).await?
-        } else {
-            stream
-        };
+        Ok(Begun { snapshot, tick, relations })
+    }
+
+    /// Reads rows from now on; gives what the read begins with.
+    fn read(&mut self, begun: Begun, stream: Rows, commit: Option<Commit>) -> Head {
+        let Begun { snapshot, tick, relations } = begun;
         let catalog = self.changed.take();
         let has_rows = !relations.is_empty();
         let decoder = Decoder::new(&relations, &self.catalog, self.row_bytes_max);
         let rows = has_rows.then_some((stream, decoder));
-        self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows });
+        self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows, commit });
         let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
         if let Some(tick) = &tick {
             self.newest_tick = tick.id;
         }
-        Ok(Some(Head { snapshot, tick, catalog }))
+        Head { snapshot, tick, catalog }
+    }
+
+    /// The end of a transaction; nothing is sent before it is polled.
+    fn commit(&self) -> Commit {
+        let client = Arc::clone(&self.client);
+        let commit: BoxFuture<'static, _> =
+            Box::pin(async move { client.batch_execute("commit").await });
+        Box::pin(maybe_done(commit))
     }
 
     /// Notes what the tables are like, and finds out whether writes may have passed unseen.
@@ -214,11 +264,6 @@ impl Reader {
         within(STEP_LIMIT, "noting the tables", step).await?;
         self.is_to_note = false;
         Ok(())
-    }
-
-    async fn doze(&self, longest: Duration) {
-        // A time-out is as good as a wake: either way the log is read.
-        tokio::time::timeout(longest, self.wake.woken()).await.unwrap_or_default();
     }
 
     /// Takes or drops the lock that tells writers that a gateway is awake.
@@ -284,8 +329,8 @@ impl LogReader for Reader {
         match next {
             Next::Rise | Next::Settle => {}
             Next::Rest(pause) => tokio::time::sleep(pause.min(longest)).await,
-            Next::Doze(pause) => self.doze(pause.min(longest)).await,
-            Next::Sleep => self.doze(longest).await,
+            Next::Doze(pause) => doze(&self.wake, pause.min(longest)).await,
+            Next::Sleep => doze(&self.wake, longest).await,
         }
         if self.rhythm.quiet() >= BEAT_EVERY {
             let beat = self.client.batch_execute("select pgfeed.beat()");
@@ -295,9 +340,23 @@ impl LogReader for Reader {
     }
 }
 
-fn parse_head(
-    row: &tokio_postgres::Row,
-) -> Result<(String, Option<Tick>, u64), tokio_postgres::Error> {
+async fn doze(wake: &Wake, longest: Duration) {
+    // A time-out is as good as a wake: either way the log is read.
+    tokio::time::timeout(longest, wake.woken()).await.unwrap_or_default();
+}
+
+/// Sends a `commit`, and does not wait for its answer; tells whether it is there.
+async fn sent(commit: &mut Commit) -> Result<bool, Error> {
+    poll_fn(|cx| Poll::Ready(Ok(commit.as_mut().poll(cx).is_ready()))).await
+}
+
+/// Waits for a commit's answer.
+async fn ended(mut commit: Commit) -> Result<(), Error> {
+    commit.as_mut().await;
+    commit.as_mut().take_output().unwrap_or(Ok(()))
+}
+
+fn parse_head(row: &tokio_postgres::Row) -> Result<(String, Option<Tick>, u64), Error> {
     let history = super::log::history(row.try_get(4)?);
     let id: Option<i64> = row.try_get(1)?;
     let tag: Option<i32> = row.try_get(2)?;
