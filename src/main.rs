@@ -15,9 +15,10 @@ use pgfeed::{
     telemetry,
 };
 
-// glibc's allocator kept 480 MB after 10,000 clients had left.
+// It gives back what clients had who left, by a thread of its own: glibc's allocator kept 480 MB
+// after 10,000 of them, and mimalloc all it had until somebody else came (`make bench`, idle).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The settings are wrong (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;

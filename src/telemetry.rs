@@ -10,7 +10,7 @@ use std::io;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{FilterExt as _, filter_fn},
+    filter::{FilterExt as _, LevelFilter, filter_fn},
     fmt::MakeWriter,
     layer::SubscriberExt as _,
     util::TryInitError,
@@ -50,7 +50,9 @@ where
 {
     let filter = EnvFilter::try_new(level)
         .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?
-        .and(filter_fn(may_be_told));
+        // Without a hint of its own it would take the level's away, and packages would make texts
+        // that nobody reads.
+        .and(filter_fn(may_be_told).with_max_level_hint(LevelFilter::TRACE));
     let plain = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     Ok(match format {
         LogFormat::Text => plain.with_filter(filter).boxed(),

@@ -53,12 +53,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["http", "auth"]),
     ("hyper_rustls", &["auth", "http"]),
     ("tungstenite", &["http"]),
+    ("socket2", &["http"]),
     ("jsonwebtoken", &["auth"]),
     ("config", &["settings"]),
     ("clap", &["main", "app"]),
     ("metrics_exporter_prometheus", &["app", "telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
-    ("mimalloc", &["main"]),
+    ("tikv_jemallocator", &["main"]),
 ];
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hint::black_box,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -29,6 +30,9 @@ pub struct Inbox {
 /// More chunks than this waiting hold up the relay, so that a flood is not held in memory. Other
 /// commands are not held up: a connection has few under way.
 const CHUNKS_MAX: usize = 16;
+
+/// So many clients' memory is fetched at once.
+const TOUCHED: usize = 16;
 
 /// What a shard is told.
 pub enum Command {
@@ -205,8 +209,11 @@ impl Shard {
         match &*concerned {
             [] => {}
             [(place, members)] => {
-                for (_, subscriber) in *members {
-                    subscriber.deliver(chunk, &[*place]);
+                for members in members.chunks(TOUCHED) {
+                    black_box(members.iter().fold(0, |all, (_, it)| all ^ it.touch()));
+                    for (_, subscriber) in members {
+                        subscriber.deliver(chunk, &[*place]);
+                    }
                 }
             }
             _ => deliver_grouped(chunk, &concerned),

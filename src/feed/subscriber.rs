@@ -18,6 +18,10 @@ pub trait Subscriber: Send + Sync + 'static {
     /// Takes a heartbeat, which tells the position after chunk `seq`.
     fn heartbeat(&self, frames: &Frames, seq: u64);
 
+    /// Reads what a delivery will touch. Called for several clients in a row, so that memory is
+    /// fetched for all of them at once and not for one after the other.
+    fn touch(&self) -> usize;
+
     /// How many bytes wait for it.
     fn waiting_bytes(&self) -> usize;
 }

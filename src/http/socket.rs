@@ -1,12 +1,9 @@
 //! A WebSocket: reads requests, and writes when the client's queue was blocked.
 
-use std::{
-    io::{self, IoSlice, Read, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
+    io::{Interest, Ready},
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
@@ -19,13 +16,14 @@ use tungstenite::{
 use super::{
     door::{Door, Pass},
     opening::Opening,
+    pipe::{self, Pipe, READ_BYTES, SocketTransport},
     server::Room,
 };
 use crate::{
     auth::claims::Claims,
     feed::encode::timestamp,
-    session::{Context, Queue, Session, Transport, client::Taken},
-    wire::{Close, Encoding},
+    session::{Context, Queue, Session, client::Taken},
+    wire::Close,
 };
 
 /// A socket that took nothing for this long is given up: its client comes back from its cursor.
@@ -33,9 +31,6 @@ const STALL_LIMIT: Duration = Duration::from_mins(2);
 
 /// How long the other side may take to answer a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-
-/// What a connection reads at a time. Requests are small, and there are many connections.
-const READ_BYTES: usize = 1024;
 
 /// A client that was let in, before its socket is there.
 pub struct Arrival {
@@ -57,66 +52,6 @@ pub struct Arrival {
     pub retry_spread_ms: u64,
 }
 
-/// Writes to the socket without waiting.
-struct SocketTransport(Arc<TcpStream>);
-
-impl Transport for SocketTransport {
-    fn encoding(&self) -> Encoding {
-        Encoding::WebSocket
-    }
-
-    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
-    }
-}
-
-/// What the parser reads from and answers to: the socket's bytes, and a buffer for its own
-/// frames (pong, close), which go through the queue like all others.
-struct Pipe {
-    socket: Arc<TcpStream>,
-    early: Vec<u8>,
-    replies: Vec<u8>,
-    /// What was read since the last whole message. The parser bounds what a message holds, not
-    /// in how many fragments it comes; empty ones could come for ever.
-    unfinished: usize,
-    unfinished_max: usize,
-}
-
-impl Pipe {
-    fn new(socket: Arc<TcpStream>, early: Vec<u8>, message_bytes_max: usize) -> Self {
-        let unfinished_max = 2 * message_bytes_max + READ_BYTES;
-        Self { socket, early, replies: Vec::new(), unfinished: 0, unfinished_max }
-    }
-}
-
-impl Read for Pipe {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.unfinished > self.unfinished_max {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if self.early.is_empty() {
-            let count = self.socket.try_read(into)?;
-            self.unfinished += count;
-            return Ok(count);
-        }
-        let count = self.early.len().min(into.len());
-        into[..count].copy_from_slice(&self.early[..count]);
-        self.early.drain(..count);
-        Ok(count)
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.replies.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// A client's socket and its session.
 struct Connection {
     arrival: Arrival,
@@ -131,35 +66,34 @@ struct Connection {
 
 /// Serves a client until its socket ends.
 pub async fn serve(socket: TcpStream, early: Vec<u8>, mut arrival: Arrival) {
-    let socket = Arc::new(socket);
+    let transport = Arc::new(SocketTransport(socket));
     let limit = arrival.context.limits.message_bytes_max;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit));
-    let transport = Arc::new(SocketTransport(Arc::clone(&socket)));
     if let Some((close, reason)) = arrival.refused {
+        let pipe = Pipe::new(Arc::clone(&transport), early, limit);
         let queue = Queue::new(transport, limit);
         let parser = WebSocketContext::new(Role::Server, Some(config));
-        let pipe = Pipe::new(socket, early, limit);
-        return part(&queue, parser, pipe, close, reason).await;
+        return Box::pin(part(&queue, parser, pipe, close, reason)).await;
     }
     let Opening { declared, subscriptions, refused } = std::mem::take(&mut arrival.opening);
     let claims = arrival.claims.take();
+    let pipe = Pipe::new(Arc::clone(&transport), early, limit);
     let mut session = Session::open_on(&arrival.context, transport, claims, declared);
     session.tell_refused(&refused);
     for subscription in subscriptions {
         session.subscribe(subscription);
     }
     let parser = WebSocketContext::new(Role::Server, Some(config));
-    let pipe = Pipe::new(socket, early, limit);
     let mut connection =
         Connection { arrival, session, parser, pipe, blocked: None, is_unread: false };
     let end = connection.run().await;
     let Connection { session, parser, pipe, .. } = connection;
     if let Some((close, reason)) = end {
-        part(session.queue(), parser, pipe, close, &reason).await;
+        Box::pin(part(session.queue(), parser, pipe, close, &reason)).await;
     }
     session.end();
 }
@@ -180,7 +114,8 @@ impl Connection {
         }
         let drain = self.arrival.context.drain.clone();
         let queue = Arc::clone(self.session.queue());
-        let socket = Arc::clone(&self.pipe.socket);
+        let transport = Arc::clone(&self.pipe.transport);
+        let socket = &transport.0;
         loop {
             if self.is_unread && queue.takes_requests() {
                 self.is_unread = false;
@@ -188,23 +123,30 @@ impl Connection {
                     return end;
                 }
             }
-            let is_blocked = self.blocked.is_some();
             let stalled = self.blocked.map(|since| since + STALL_LIMIT);
+            let expiry = self.expiry();
+            // One future for both directions and one for both limits: there are many connections.
             tokio::select! {
-                ready = socket.readable(), if queue.takes_requests() => {
-                    ready.ok()?;
-                    if let Err(end) = self.read().await {
+                ready = ready(socket, queue.takes_requests(), self.blocked.is_some()) => {
+                    let ready = ready.ok()?;
+                    if ready.is_writable() && self.blocked.take().is_some() {
+                        queue.unblock();
+                    }
+                    if ready.is_readable() && queue.takes_requests()
+                        && let Err(end) = self.read().await
+                    {
                         return end;
                     }
                 }
-                ready = socket.writable(), if is_blocked => {
-                    ready.ok()?;
-                    self.blocked = None;
-                    queue.unblock();
-                }
                 () = queue.has_work() => {}
-                () = until(self.expiry()) => return Some((Close::Unauthorized, EXPIRED.into())),
-                () = until(stalled) => return Some((Close::TooSlow, String::new())),
+                () = until(expiry.into_iter().chain(stalled).min()) => {
+                    let has_stalled = stalled.is_some_and(|it| expiry.is_none_or(|at| it < at));
+                    return Some(if has_stalled {
+                        (Close::TooSlow, String::new())
+                    } else {
+                        (Close::Unauthorized, EXPIRED.into())
+                    });
+                }
                 () = drain.cancelled() => return Some(self.drained()),
             }
             let work = queue.work();
@@ -249,7 +191,7 @@ impl Connection {
             };
             match taken {
                 Taken::Done => {}
-                Taken::Auth(token) => self.authenticate(&token.0).await?,
+                Taken::Auth(token) => Box::pin(self.authenticate(&token.0)).await?,
                 Taken::Close(close, reason) => return Err(Some((close, reason.to_owned()))),
             }
             // Who does not read the answers is not asked for more; the parser may hold some.
@@ -331,12 +273,12 @@ async fn part(
     // After bytes that were no frame, or too many, the parser has lost its place.
     let is_lost = matches!(close, Close::TooLarge | Close::Protocol | Close::NotText);
     let farewell = async {
-        while !queue.is_empty() && pipe.socket.writable().await.is_ok() {
+        while !queue.is_empty() && pipe.transport.0.writable().await.is_ok() {
             queue.unblock();
         }
-        while is_sent && pipe.socket.readable().await.is_ok() {
+        while is_sent && pipe.transport.0.readable().await.is_ok() {
             let is_over =
-                if is_lost { is_drained(&pipe) } else { is_answered(&mut parser, &mut pipe) };
+                if is_lost { pipe::is_drained(&pipe) } else { is_answered(&mut parser, &mut pipe) };
             if is_over {
                 return;
             }
@@ -357,16 +299,15 @@ fn is_answered(parser: &mut WebSocketContext, pipe: &mut Pipe) -> bool {
     }
 }
 
-/// Throws away what is there, so that the close is not lost to a reset; true at the end.
-fn is_drained(pipe: &Pipe) -> bool {
-    let mut scratch = [0; 4096];
-    loop {
-        match pipe.socket.try_read(&mut scratch) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
-        }
-    }
+/// Waits until the socket can be read or takes bytes, as far as either is of use.
+async fn ready(socket: &TcpStream, to_read: bool, to_write: bool) -> io::Result<Ready> {
+    let interest = match (to_read, to_write) {
+        (true, true) => Interest::READABLE | Interest::WRITABLE,
+        (true, false) => Interest::READABLE,
+        (false, true) => Interest::WRITABLE,
+        (false, false) => return std::future::pending().await,
+    };
+    socket.ready(interest).await
 }
 
 async fn until(at: Option<Instant>) {

@@ -5,6 +5,7 @@
 //! the client is served when it reads again ([`super::lag`]). So a client that does not read
 //! costs its limit and no more.
 
+mod deliver;
 mod frames;
 mod rights;
 
@@ -15,13 +16,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tokio::{sync::Notify, time::Instant};
 
 use super::telling::Telling;
 use crate::{
     change::Position,
-    feed::{Chunk, Notice, Subscriber},
-    wire::{Encoding, Frames},
+    feed::{Chunk, Notice},
+    wire::Encoding,
 };
 
 /// Takes a client's bytes. Implemented for each kind of transport.
@@ -31,6 +33,16 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Writes what can be written without waiting; [`io::ErrorKind::WouldBlock`] where nothing.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Writes what can be written of one buffer.
+    fn try_write_one(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(&[IoSlice::new(bytes)])
+    }
+
+    /// Reads what a write will touch (see [`crate::feed::Subscriber::touch`]).
+    fn touch(&self) -> usize {
+        0
+    }
 
     /// Takes shared buffers as they are; none where the transport copies by
     /// [`Transport::try_write`].
@@ -57,9 +69,9 @@ struct Inner {
     pending: VecDeque<Bytes>,
     bytes: usize,
     /// Topics that come by the shard, and the newest chunk that each does not need.
-    live: Vec<(u64, u64)>,
+    live: SmallVec<[(u64, u64); 1]>,
     /// The first chunk that was not taken, and the place before it.
-    lag: Option<Lag>,
+    lag: Option<Box<Lag>>,
     /// Chunks up to here were fetched by the session.
     fetched: u64,
     notices: Vec<(u64, Notice)>,
@@ -73,6 +85,8 @@ struct Inner {
     has_ended: bool,
     /// The first buffer has been written in part.
     is_cut: bool,
+    /// Somebody waits for room.
+    is_awaited: bool,
 }
 
 /// Where a slow client has to go on.
@@ -128,10 +142,11 @@ impl Queue {
         loop {
             let room = self.room.notified();
             {
-                let inner = self.inner();
+                let mut inner = self.inner();
                 if inner.is_closed || inner.bytes <= self.bytes_max / 2 {
                     return;
                 }
+                inner.is_awaited = true;
             }
             room.await;
         }
@@ -151,7 +166,7 @@ impl Queue {
             is_closed: inner.is_closed,
             is_given_up: inner.is_given_up,
             has_ended: inner.has_ended,
-            lag: inner.lag.clone().filter(|_| has_room),
+            lag: inner.lag.as_deref().filter(|_| has_room).cloned(),
             notices: std::mem::take(&mut inner.notices),
         }
     }
@@ -209,13 +224,13 @@ impl Queue {
         let changes: usize = routes.iter().map(|at| chunk.routes[*at as usize].changes).sum();
         metrics::counter!("pgfeed_deliveries_total").increment(changes as u64);
         inner.add_routes(chunk, &routes, self.encoding);
-        inner.lag = Some(Lag { seq: chunk.seq + 1, position: chunk.position.clone() });
+        inner.lag = Some(Box::new(Lag { seq: chunk.seq + 1, position: chunk.position.clone() }));
         self.flush(&mut inner);
     }
 
     /// Goes on at chunk `seq`, before which lies `position`: what is between came from the log.
     pub fn skip_to(&self, seq: u64, position: Position) {
-        self.inner().lag = Some(Lag { seq, position });
+        self.inner().lag = Some(Box::new(Lag { seq, position }));
     }
 
     /// Ends the lag if every chunk up to `head` has been taken; from there the shard serves
@@ -250,6 +265,9 @@ impl Queue {
         const SLICES_MAX: usize = 64;
         while !inner.is_blocked && !inner.is_closed && !inner.pending.is_empty() {
             let written = self.transport.try_share(&inner.pending).unwrap_or_else(|| {
+                if let (Some(bytes), 1) = (inner.pending.front(), inner.pending.len()) {
+                    return self.transport.try_write_one(bytes);
+                }
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                 let count = inner.pending.len().min(SLICES_MAX);
                 for (slice, bytes) in slices.iter_mut().zip(&inner.pending) {
@@ -271,7 +289,8 @@ impl Queue {
         if inner.is_closed {
             self.work.notify_one();
         }
-        if inner.is_closed || inner.bytes <= self.bytes_max / 2 {
+        let has_room = inner.is_closed || inner.bytes <= self.bytes_max / 2;
+        if has_room && std::mem::take(&mut inner.is_awaited) {
             self.room.notify_waiters();
         }
     }
@@ -309,56 +328,5 @@ impl Inner {
         self.pending = VecDeque::new();
         self.bytes = 0;
         self.lag = None;
-    }
-}
-
-impl Subscriber for Queue {
-    fn deliver(&self, chunk: &Arc<Chunk>, routes: &[u32]) {
-        let mut inner = self.inner();
-        if inner.is_closed || inner.lag.is_some() || chunk.seq <= inner.fetched {
-            return;
-        }
-        let live = |place: &u32| {
-            let topic = chunk.routes[*place as usize].topic;
-            inner.live.iter().any(|(it, after)| *it == topic && chunk.seq > *after)
-        };
-        let routes: smallvec::SmallVec<[u32; 8]> = routes.iter().copied().filter(live).collect();
-        let size: usize =
-            routes.iter().map(|place| chunk.routes[*place as usize].frames.bytes()).sum();
-        // One chunk is taken whatever its size, alone.
-        if !inner.has_ended && inner.bytes > 0 && inner.bytes + size > self.bytes_max {
-            inner.lag = Some(Lag { seq: chunk.seq, position: chunk.start.clone() });
-            self.work.notify_one();
-            return;
-        }
-        inner.add_routes(chunk, &routes, self.encoding);
-        self.flush(&mut inner);
-    }
-
-    fn notice(&self, _chunk: &Arc<Chunk>, topic: u64, notice: Notice) {
-        let mut inner = self.inner();
-        if inner.live.iter().any(|(live, _)| *live == topic) {
-            inner.live.retain(|(live, _)| *live != topic);
-            inner.notices.push((topic, notice));
-            inner.telling.withhold();
-            self.work.notify_one();
-        }
-    }
-
-    fn waiting_bytes(&self) -> usize {
-        self.inner().bytes
-    }
-
-    fn heartbeat(&self, frames: &Frames, seq: u64) {
-        let mut inner = self.inner();
-        // A client that lags has not been sent everything up to the heartbeat's cursor.
-        if inner.lag.is_some() || inner.bytes > self.bytes_max {
-            return;
-        }
-        let is_told = inner.holds(seq);
-        if is_told || self.encoding == Encoding::EventStream {
-            inner.add_frames(frames, self.encoding, is_told);
-            self.flush(&mut inner);
-        }
     }
 }

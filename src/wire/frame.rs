@@ -152,6 +152,11 @@ impl Frames {
         }
     }
 
+    /// All messages as WebSocket frames.
+    pub fn web_socket(&self) -> &Bytes {
+        &self.web_socket
+    }
+
     /// One message, encoded.
     pub fn one_of(&self, place: usize, encoding: Encoding) -> Bytes {
         match encoding {

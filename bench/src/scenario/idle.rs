@@ -11,8 +11,9 @@ use crate::target::{Kind, Target};
 
 /// A process may open 20,000 files where the limit is low; a few are not sockets of clients.
 const MOST: u32 = 19_500;
-/// Long enough for allocators that give memory back with a delay.
-const SETTLE: Duration = Duration::from_secs(3);
+const SETTLE: Duration = Duration::from_secs(1);
+/// Long enough for allocators that give memory back with a delay: jemalloc's is 10 s.
+const GIVEN_BACK: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     let sizes: &[u32] = if bench.quick { &[5000] } else { &[500, 5000, MOST] };
@@ -28,13 +29,13 @@ async fn measure(bench: &mut Bench, target: Target, clients: u32) -> Result<()> 
     // A first client makes the server allocate what it needs once.
     let first = bench.swarm.connect_all(&target.spec(), 1).await?;
     bench.swarm.close(first).await?;
-    sleep(SETTLE / 3).await;
+    sleep(SETTLE).await;
     let empty = resident_bytes(target.pid());
     let group = bench.swarm.connect_all(&target.spec(), clients).await?;
-    sleep(SETTLE / 3).await;
+    sleep(SETTLE).await;
     let full = resident_bytes(target.pid());
     bench.swarm.close(group).await?;
-    sleep(SETTLE).await;
+    sleep(GIVEN_BACK).await;
     let left = resident_bytes(target.pid());
     let name = Kind::name(target.kind);
     bench
