@@ -309,14 +309,14 @@ $fn$;
 comment on function pgfeed.can_look(integer, oid) is
   'Used by pgfeed.capture_careful(): whether a row can be looked up as it stands now.';
 
--- pgfeed.capture(): trigger function of the triggers that pgfeed.watch() makes.
+-- pgfeed.capture(): trigger function of the triggers that pgfeed.watch() makes, but for UPDATE.
 --
 -- Arguments of the trigger: [0] pgfeed.watch_list.id, [1] wake, [2] 'plain', or 'careful' for a
 -- table
 --   whose rows need more than row_to_json (virtual columns, casts to json that users define).
 -- Returns: null (an AFTER trigger).
--- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.note_large, pgfeed.rows_of,
---   pgfeed.wake.
+-- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.capture_update_nested,
+--   pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The ordinary path has no EXCEPTION block and no call but the INSERT: every writer pays for it.
@@ -341,12 +341,8 @@ declare
 begin
   if TG_LEVEL = 'ROW' then
     if TG_OP = 'UPDATE' then
-      if v_careful or pg_column_size(NEW) + pg_column_size(OLD) > 262144 then
-        perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, OLD, v_again);
-      else
-        insert into pgfeed.log (watch, rel, op, new, old)
-          values (TG_ARGV[0]::integer, TG_RELID, 'U', row_to_json(NEW), row_to_json(OLD));
-      end if;
+      -- Triggers of a former version; today's call pgfeed.capture_update().
+      perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
     elsif TG_OP = 'INSERT' then
       if v_careful or pg_column_size(NEW) > 262144 then
         perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, null, v_again);
@@ -512,12 +508,14 @@ as $fn$
     (select string_agg(concat_ws(' ', g.oid, g.xmin, g.tgenabled), ',' order by g.oid)
        from pg_trigger g
       where g.tgrelid = p_rel
-        and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))),
+        and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                        to_regprocedure('public.notify_table_change()'))),
     ';',
     (select string_agg(concat_ws(' ', g.oid, g.tgenabled), ',' order by g.oid)
        from tree t
        join pg_trigger g on g.tgrelid = t.rel and t.rel <> p_rel and g.tgenabled in ('D', 'R')
-      where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))),
+      where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                        to_regprocedure('public.notify_table_change()'))),
     ';',
     (select string_agg(t.rel::text, ',' order by t.rel) from tree t where t.attached)), 0)
 $fn$;
@@ -559,6 +557,88 @@ $fn$;
 comment on function pgfeed.capture_truncate(integer, oid) is
   'Used by the trigger functions: logs a TRUNCATE, or a gap where only a part of the table was '
   'emptied.';
+
+-- pgfeed.capture_update(): trigger function of the row trigger for UPDATE that pgfeed.watch() makes.
+--
+-- Arguments of the trigger: as of pgfeed.capture().
+-- Returns: null (an AFTER trigger).
+-- Calls: pgfeed.capture_update_nested, pgfeed.wake. Tables touched: inserts into pgfeed.log.
+--
+-- The write that is made most, so what it pays was counted (docs/adding-a-table.md). Each variable
+-- and each expression of plpgsql is set up anew in every transaction, with a look at the right to
+-- call every function in it, and a WHEN on the trigger costs more than the same test in here. Hence
+-- one test for all that makes a change ordinary, one INSERT, one test of the lock.
+-- The settings make the text of a row the same whoever writes it. Testing whether the session has
+-- them already costs what setting them does.
+create or replace function pgfeed.capture_update() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'ISO, MDY' set intervalstyle = 'postgres'
+set bytea_output = 'hex' set extra_float_digits = 1
+as $fn$
+#variable_conflict use_variable
+begin
+  if TG_ARGV[2] = 'plain' and pg_column_size(NEW) + pg_column_size(OLD) <= 262144
+     and pg_trigger_depth() = 1 and coalesce(current_setting('pgfeed.depth', true), '') = ''
+     and OLD *<> NEW
+  then
+    insert into pgfeed.log (watch, rel, op, new, old)
+      values (TG_ARGV[0]::integer, TG_RELID, 'U', row_to_json(NEW), row_to_json(OLD));
+  elsif OLD *= NEW then
+    -- Updates that change nothing are not logged; *= compares rows of any type, byte by byte.
+    return null;
+  else
+    perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
+  end if;
+
+  -- As in pgfeed.capture().
+  if (case TG_ARGV[1] when 'auto' then not pg_try_advisory_lock_shared(1128678482, 1)
+                      else TG_ARGV[1] = 'never' end) then
+    return null;
+  elsif TG_ARGV[1] = 'auto' then
+    perform pg_advisory_unlock_shared(1128678482, 1);
+  end if;
+  perform pgfeed.wake(TG_ARGV[0]::integer, TG_RELID, TG_OP);
+  return null;
+end
+$fn$;
+
+comment on function pgfeed.capture_update() is
+  'Trigger function of pgfeed.watch(): writes an UPDATE to pgfeed.log and wakes a sleeping gateway.';
+
+-- pgfeed.capture_update_nested(...): logs an UPDATE that is not ordinary: one that a trigger made or
+-- that comes after such a one, of a large row, or of a table whose rows need care.
+--
+-- Parameters: p_watch pgfeed.watch_list.id; p_rel the table; p_mode plain or careful; p_new, p_old
+--   the row after and before.
+-- Returns: nothing. Called by: pgfeed.capture_update, pgfeed.capture, under their settings.
+-- Calls: pgfeed.capture_careful. Tables touched: inserts into pgfeed.log.
+create or replace function pgfeed.capture_update_nested(
+  p_watch integer, p_rel oid, p_mode text, p_new record, p_old record
+) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  v_depth   integer := pg_trigger_depth();
+  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
+  -- A trigger of this transaction has logged changes before us and may have changed this row again.
+  v_again   boolean := v_deepest > v_depth;
+begin
+  if v_again or p_mode <> 'plain' or pg_column_size(p_new) + pg_column_size(p_old) > 262144 then
+    perform pgfeed.capture_careful(p_watch, p_rel, 'UPDATE', p_new, p_old, v_again);
+  else
+    insert into pgfeed.log (watch, rel, op, new, old)
+      values (p_watch, p_rel, 'U', row_to_json(p_new), row_to_json(p_old));
+  end if;
+  if v_depth > 1 and v_deepest < v_depth then
+    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
+  end if;
+end
+$fn$;
+
+comment on function pgfeed.capture_update_nested(integer, oid, text, record, record) is
+  'Used by the trigger functions: logs an UPDATE that is not ordinary.';
 
 -- pgfeed.check_watchable(p_rel): raises, and says what to do instead, if a table cannot be on the
 -- feed.
@@ -706,6 +786,7 @@ as $fn$
                   where t.tgrelid = p_rel and not t.tgisinternal and t.tgtype & 2 = 0
                     and t.tgfoid not in (select p.oid from pg_proc p
                                           where p.oid in (to_regprocedure('pgfeed.capture()'),
+                                                          to_regprocedure('pgfeed.capture_update()'),
                                                           to_regprocedure('public.notify_table_change()'))))
       or exists (select from pg_constraint f
                   where f.conrelid = p_rel and f.confrelid = p_rel and f.contype = 'f'
@@ -1378,7 +1459,8 @@ as $fn$
          'Create role pgfeed_owner nologin and run pgfeed install again.'
     from pg_proc p
     join pg_roles r on r.oid = p.proowner
-   where p.oid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()')) and r.rolsuper
+   where p.oid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                 to_regprocedure('public.notify_table_change()')) and r.rolsuper
 $fn$;
 
 comment on function pgfeed.status_of_triggers() is
@@ -1430,6 +1512,7 @@ as $fn$
       join pg_class c on c.oid = i.inhrelid
   ), wanted as (
     select t.rel, '00_pgfeed_' || e.event as name, e.event, w.args,
+           case e.event when 'update' then 'pgfeed.capture_update()' else 'pgfeed.capture()' end as calls,
            case when e.event = 'update' or w.level = 'row' and e.event <> 'truncate' then 1 else 0 end as by_row,
            e.bit
       from w cross join tree t
@@ -1440,8 +1523,8 @@ as $fn$
     select k.*,
            case when g.oid is null then 'missing'
                 when g.tgenabled <> 'A' then 'off'
-                when g.tgfoid <> to_regprocedure('pgfeed.capture()') or g.tgtype <> k.bit + k.by_row
-                     or (g.tgqual is not null) <> (k.event = 'update') or g.tgattr <> ''::int2vector
+                when g.tgfoid <> to_regprocedure(k.calls) or g.tgtype <> k.bit + k.by_row
+                     or g.tgqual is not null or g.tgattr <> ''::int2vector
                      or g.tgargs <> (select string_agg(convert_to(a, 'UTF8') || '\x00'::bytea, ''::bytea order by n)
                                        from unnest(k.args) with ordinality u (a, n))
                 then 'outdated' else 'ok' end as state
@@ -1449,15 +1532,13 @@ as $fn$
       left join pg_trigger g on g.tgrelid = k.rel and g.tgname = k.name and g.tgparentid = 0
   )
   select k.rel::regclass, k.name, k.state,
-         format('create or replace trigger %I after %s on %s%s for each %s%s execute function pgfeed.capture(%s);'
+         format('create or replace trigger %I after %s on %s%s for each %s execute function %s(%s);'
                 ' alter table %3$s enable always trigger %1$I',
                 k.name, k.event, k.rel::regclass,
                 case when k.by_row = 0 and k.event = 'insert' then ' referencing new table as new_rows'
                      when k.by_row = 0 and k.event = 'delete' then ' referencing old table as old_rows' end,
                 case k.by_row when 1 then 'row' else 'statement' end,
-                -- Updates that change nothing are not logged; *<> compares rows of any type, byte
-                -- by byte.
-                case when k.event = 'update' then ' when (old.* operator(pg_catalog.*<>) new.*)' end,
+                rtrim(k.calls, '()'),
                 (select string_agg(quote_literal(a), ', ' order by n) from unnest(k.args) with ordinality u (a, n)))
     from compared k
   union all
@@ -1465,7 +1546,7 @@ as $fn$
          format('alter table %s enable always trigger %I', g.tgrelid::regclass, g.tgname)
     from tree t
     join pg_trigger g on g.tgrelid = t.rel and g.tgparentid <> 0 and g.tgenabled <> 'A'
-   where g.tgfoid = to_regprocedure('pgfeed.capture()')
+   where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'))
 $fn$;
 
 comment on function pgfeed.triggers_of(integer) is
@@ -1495,8 +1576,9 @@ begin
     select g.tgname, g.tgrelid::regclass as rel from pg_trigger g
      where g.tgparentid = 0 and not g.tgisinternal
        and (g.tgrelid = unwatch.rel
-              and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))
-            or g.tgfoid = to_regprocedure('pgfeed.capture()')
+              and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                               to_regprocedure('public.notify_table_change()'))
+            or g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'))
               and starts_with(encode(g.tgargs, 'escape'), v_watch.id || '\000'))
   loop
     execute format('drop trigger %I on %s', v_trigger.tgname, v_trigger.rel);
@@ -1651,13 +1733,15 @@ begin
   grant select on pgfeed.watch_list to pgfeed_owner;
   grant execute on function
     pgfeed.can_look(integer, oid), pgfeed.capture_careful(integer, oid, text, record, record, boolean),
-    pgfeed.capture_truncate(integer, oid), pgfeed.current_row(integer, oid, json, json),
+    pgfeed.capture_truncate(integer, oid), pgfeed.capture_update_nested(integer, oid, text, record, record),
+    pgfeed.current_row(integer, oid, json, json),
     pgfeed.has_other_triggers(regclass), pgfeed.key_columns(integer, oid), pgfeed.key_of(integer, oid, record),
     pgfeed.note_large(), pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
     pgfeed.wake(integer, oid, text) to pgfeed_owner;
   v_lend := not pg_catalog.has_schema_privilege('pgfeed_owner', 'public', 'create');
   if v_lend then grant create on schema public to pgfeed_owner; end if;
-  foreach v_function in array array['pgfeed.capture()', 'public.notify_table_change()']::regprocedure[] loop
+  foreach v_function in array array['pgfeed.capture()', 'pgfeed.capture_update()',
+                                   'public.notify_table_change()']::regprocedure[] loop
     execute pg_catalog.format('alter function %s owner to pgfeed_owner', v_function);
     execute pg_catalog.format('grant execute on function %s to %I', v_function, current_user);
   end loop;

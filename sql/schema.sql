@@ -99,6 +99,22 @@
   set search_path=pg_catalog, pg_temp
   grant execute to pgfeed_owner
   -- Used by the trigger functions: logs a TRUNCATE, or a gap where only a part of the table was emptied.
+-- function pgfeed.capture_update() returns trigger
+  language plpgsql volatile security definer
+  set search_path=pg_catalog, pg_temp
+  set TimeZone=UTC
+  set DateStyle=ISO, MDY
+  set IntervalStyle=postgres
+  set bytea_output=hex
+  set extra_float_digits=1
+  owner pgfeed_owner
+  grant execute to builder
+  -- Trigger function of pgfeed.watch(): writes an UPDATE to pgfeed.log and wakes a sleeping gateway.
+-- function pgfeed.capture_update_nested(p_watch integer, p_rel oid, p_mode text, p_new record, p_old record) returns void
+  language plpgsql volatile
+  set search_path=pg_catalog, pg_temp
+  grant execute to pgfeed_owner
+  -- Used by the trigger functions: logs an UPDATE that is not ordinary.
 -- function pgfeed.check_watchable(p_rel regclass) returns void
   language plpgsql stable
   set search_path=pg_catalog, pg_temp

@@ -32,13 +32,15 @@ begin
   grant select on pgfeed.watch_list to pgfeed_owner;
   grant execute on function
     pgfeed.can_look(integer, oid), pgfeed.capture_careful(integer, oid, text, record, record, boolean),
-    pgfeed.capture_truncate(integer, oid), pgfeed.current_row(integer, oid, json, json),
+    pgfeed.capture_truncate(integer, oid), pgfeed.capture_update_nested(integer, oid, text, record, record),
+    pgfeed.current_row(integer, oid, json, json),
     pgfeed.has_other_triggers(regclass), pgfeed.key_columns(integer, oid), pgfeed.key_of(integer, oid, record),
     pgfeed.note_large(), pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
     pgfeed.wake(integer, oid, text) to pgfeed_owner;
   v_lend := not pg_catalog.has_schema_privilege('pgfeed_owner', 'public', 'create');
   if v_lend then grant create on schema public to pgfeed_owner; end if;
-  foreach v_function in array array['pgfeed.capture()', 'public.notify_table_change()']::regprocedure[] loop
+  foreach v_function in array array['pgfeed.capture()', 'pgfeed.capture_update()',
+                                   'public.notify_table_change()']::regprocedure[] loop
     execute pg_catalog.format('alter function %s owner to pgfeed_owner', v_function);
     execute pg_catalog.format('grant execute on function %s to %I', v_function, current_user);
   end loop;

@@ -100,6 +100,27 @@ async fn an_upgrade_mends_triggers_and_shares_tables() {
     assert_eq!(session.value(findings).await, "0");
 }
 
+#[tokio::test]
+async fn a_trigger_of_a_former_version_captures_until_it_is_brought_up_to_date() {
+    let (database, session) = Database::with_feed().await;
+    session.run("create table t (id integer primary key); select pgfeed.watch('t')").await;
+    session
+        .run(
+            "create or replace trigger \"00_pgfeed_update\" after update on t for each row \
+               when (old.* operator(pg_catalog.*<>) new.*) \
+               execute function pgfeed.capture('1', 'auto', 'plain'); \
+             alter table t enable always trigger \"00_pgfeed_update\"; \
+             insert into t values (1); update t set id = 2",
+        )
+        .await;
+    database.install(None).await;
+    session.run("update t set id = 3; update t set id = id").await;
+    let updates = "select new from pgfeed.log where op = 'U' order by id";
+    assert_eq!(session.rows(updates).await, [r#"{"id":2}"#, r#"{"id":3}"#]);
+    let calls = "select tgfoid::regproc from pg_trigger where tgname = '00_pgfeed_update'";
+    assert_eq!(session.value(calls).await, "pgfeed.capture_update");
+}
+
 const NEEDED: [&str; 9] = [
     "select * from pgfeed.log",
     "select * from pgfeed.tick",

@@ -1,11 +1,11 @@
--- pgfeed.capture(): trigger function of the triggers that pgfeed.watch() makes.
+-- pgfeed.capture(): trigger function of the triggers that pgfeed.watch() makes, but for UPDATE.
 --
 -- Arguments of the trigger: [0] pgfeed.watch_list.id, [1] wake, [2] 'plain', or 'careful' for a
 -- table
 --   whose rows need more than row_to_json (virtual columns, casts to json that users define).
 -- Returns: null (an AFTER trigger).
--- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.note_large, pgfeed.rows_of,
---   pgfeed.wake.
+-- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.capture_update_nested,
+--   pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The ordinary path has no EXCEPTION block and no call but the INSERT: every writer pays for it.
@@ -30,12 +30,8 @@ declare
 begin
   if TG_LEVEL = 'ROW' then
     if TG_OP = 'UPDATE' then
-      if v_careful or pg_column_size(NEW) + pg_column_size(OLD) > 262144 then
-        perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, OLD, v_again);
-      else
-        insert into pgfeed.log (watch, rel, op, new, old)
-          values (TG_ARGV[0]::integer, TG_RELID, 'U', row_to_json(NEW), row_to_json(OLD));
-      end if;
+      -- Triggers of a former version; today's call pgfeed.capture_update().
+      perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
     elsif TG_OP = 'INSERT' then
       if v_careful or pg_column_size(NEW) > 262144 then
         perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, null, v_again);

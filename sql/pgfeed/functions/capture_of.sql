@@ -20,12 +20,14 @@ as $fn$
     (select string_agg(concat_ws(' ', g.oid, g.xmin, g.tgenabled), ',' order by g.oid)
        from pg_trigger g
       where g.tgrelid = p_rel
-        and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))),
+        and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                        to_regprocedure('public.notify_table_change()'))),
     ';',
     (select string_agg(concat_ws(' ', g.oid, g.tgenabled), ',' order by g.oid)
        from tree t
        join pg_trigger g on g.tgrelid = t.rel and t.rel <> p_rel and g.tgenabled in ('D', 'R')
-      where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))),
+      where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                        to_regprocedure('public.notify_table_change()'))),
     ';',
     (select string_agg(t.rel::text, ',' order by t.rel) from tree t where t.attached)), 0)
 $fn$;

@@ -12,6 +12,7 @@ as $fn$
                   where t.tgrelid = p_rel and not t.tgisinternal and t.tgtype & 2 = 0
                     and t.tgfoid not in (select p.oid from pg_proc p
                                           where p.oid in (to_regprocedure('pgfeed.capture()'),
+                                                          to_regprocedure('pgfeed.capture_update()'),
                                                           to_regprocedure('public.notify_table_change()'))))
       or exists (select from pg_constraint f
                   where f.conrelid = p_rel and f.confrelid = p_rel and f.contype = 'f'

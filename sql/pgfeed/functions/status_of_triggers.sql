@@ -46,7 +46,8 @@ as $fn$
          'Create role pgfeed_owner nologin and run pgfeed install again.'
     from pg_proc p
     join pg_roles r on r.oid = p.proowner
-   where p.oid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()')) and r.rolsuper
+   where p.oid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                 to_regprocedure('public.notify_table_change()')) and r.rolsuper
 $fn$;
 
 comment on function pgfeed.status_of_triggers() is

@@ -26,6 +26,7 @@ as $fn$
       join pg_class c on c.oid = i.inhrelid
   ), wanted as (
     select t.rel, '00_pgfeed_' || e.event as name, e.event, w.args,
+           case e.event when 'update' then 'pgfeed.capture_update()' else 'pgfeed.capture()' end as calls,
            case when e.event = 'update' or w.level = 'row' and e.event <> 'truncate' then 1 else 0 end as by_row,
            e.bit
       from w cross join tree t
@@ -36,8 +37,8 @@ as $fn$
     select k.*,
            case when g.oid is null then 'missing'
                 when g.tgenabled <> 'A' then 'off'
-                when g.tgfoid <> to_regprocedure('pgfeed.capture()') or g.tgtype <> k.bit + k.by_row
-                     or (g.tgqual is not null) <> (k.event = 'update') or g.tgattr <> ''::int2vector
+                when g.tgfoid <> to_regprocedure(k.calls) or g.tgtype <> k.bit + k.by_row
+                     or g.tgqual is not null or g.tgattr <> ''::int2vector
                      or g.tgargs <> (select string_agg(convert_to(a, 'UTF8') || '\x00'::bytea, ''::bytea order by n)
                                        from unnest(k.args) with ordinality u (a, n))
                 then 'outdated' else 'ok' end as state
@@ -45,15 +46,13 @@ as $fn$
       left join pg_trigger g on g.tgrelid = k.rel and g.tgname = k.name and g.tgparentid = 0
   )
   select k.rel::regclass, k.name, k.state,
-         format('create or replace trigger %I after %s on %s%s for each %s%s execute function pgfeed.capture(%s);'
+         format('create or replace trigger %I after %s on %s%s for each %s execute function %s(%s);'
                 ' alter table %3$s enable always trigger %1$I',
                 k.name, k.event, k.rel::regclass,
                 case when k.by_row = 0 and k.event = 'insert' then ' referencing new table as new_rows'
                      when k.by_row = 0 and k.event = 'delete' then ' referencing old table as old_rows' end,
                 case k.by_row when 1 then 'row' else 'statement' end,
-                -- Updates that change nothing are not logged; *<> compares rows of any type, byte
-                -- by byte.
-                case when k.event = 'update' then ' when (old.* operator(pg_catalog.*<>) new.*)' end,
+                rtrim(k.calls, '()'),
                 (select string_agg(quote_literal(a), ', ' order by n) from unnest(k.args) with ordinality u (a, n)))
     from compared k
   union all
@@ -61,7 +60,7 @@ as $fn$
          format('alter table %s enable always trigger %I', g.tgrelid::regclass, g.tgname)
     from tree t
     join pg_trigger g on g.tgrelid = t.rel and g.tgparentid <> 0 and g.tgenabled <> 'A'
-   where g.tgfoid = to_regprocedure('pgfeed.capture()')
+   where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'))
 $fn$;
 
 comment on function pgfeed.triggers_of(integer) is

@@ -22,8 +22,9 @@ begin
     select g.tgname, g.tgrelid::regclass as rel from pg_trigger g
      where g.tgparentid = 0 and not g.tgisinternal
        and (g.tgrelid = unwatch.rel
-              and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('public.notify_table_change()'))
-            or g.tgfoid = to_regprocedure('pgfeed.capture()')
+              and g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
+                               to_regprocedure('public.notify_table_change()'))
+            or g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'))
               and starts_with(encode(g.tgargs, 'escape'), v_watch.id || '\000'))
   loop
     execute format('drop trigger %I on %s', v_trigger.tgname, v_trigger.rel);

@@ -44,6 +44,8 @@ pub(super) const PIECES: &[(&str, &str)] = pieces![
     "functions/capture_careful.sql",
     "functions/capture_of.sql",
     "functions/capture_truncate.sql",
+    "functions/capture_update.sql",
+    "functions/capture_update_nested.sql",
     "functions/check_watchable.sql",
     "functions/current_row.sql",
     "functions/grant_to.sql",

@@ -1,0 +1,33 @@
+-- pgfeed.capture_update_nested(...): logs an UPDATE that is not ordinary: one that a trigger made or
+-- that comes after such a one, of a large row, or of a table whose rows need care.
+--
+-- Parameters: p_watch pgfeed.watch_list.id; p_rel the table; p_mode plain or careful; p_new, p_old
+--   the row after and before.
+-- Returns: nothing. Called by: pgfeed.capture_update, pgfeed.capture, under their settings.
+-- Calls: pgfeed.capture_careful. Tables touched: inserts into pgfeed.log.
+create or replace function pgfeed.capture_update_nested(
+  p_watch integer, p_rel oid, p_mode text, p_new record, p_old record
+) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  v_depth   integer := pg_trigger_depth();
+  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
+  -- A trigger of this transaction has logged changes before us and may have changed this row again.
+  v_again   boolean := v_deepest > v_depth;
+begin
+  if v_again or p_mode <> 'plain' or pg_column_size(p_new) + pg_column_size(p_old) > 262144 then
+    perform pgfeed.capture_careful(p_watch, p_rel, 'UPDATE', p_new, p_old, v_again);
+  else
+    insert into pgfeed.log (watch, rel, op, new, old)
+      values (p_watch, p_rel, 'U', row_to_json(p_new), row_to_json(p_old));
+  end if;
+  if v_depth > 1 and v_deepest < v_depth then
+    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
+  end if;
+end
+$fn$;
+
+comment on function pgfeed.capture_update_nested(integer, oid, text, record, record) is
+  'Used by the trigger functions: logs an UPDATE that is not ordinary.';
