@@ -7,7 +7,7 @@ CARGO ?= cargo
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check lint fmt storm faults bench bench-writer client example test-matrix postgres
+.PHONY: help dev test check lint fmt storm faults bench bench-writer bench-deflate client example test-matrix postgres
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -40,8 +40,12 @@ faults: postgres ## every row of the failure table, and two gateways with 2,000 
 bench: postgres ## measure against the peers; rewrites docs/measurements.md (about twenty minutes)
 	bench/run
 
-bench-writer: postgres ## what capture costs a write: bare, seed style, ours
+bench-writer: postgres ## what capture costs a write, on two disks (under six minutes)
+	$(CARGO) build --release --locked -p pgfeed
 	sh bench/writer/run.sh
+
+bench-deflate: ## what compressing frames would cost and save (needs a C compiler and zlib.h)
+	sh bench/deflate/run.sh
 
 client: ## check and test the npm package against a real gateway (needs node and npm)
 	$(CARGO) build --locked

@@ -14,6 +14,7 @@
 #   other     feed, made by another version of the script: OTHER_SQL
 #
 #   SECONDS_EACH=5 CLIENTS="1 32" ROUNDS=2 VARIANTS="bare feed" DISKS=slow bench/writer/run.sh
+#   SLOW_MS=5           another time for the flush of the slow disk; DISKS=none is one that takes none
 #   DATA_DIR=/mnt/disk  where the first cluster goes (default: a temporary folder)
 #   GATEWAY=path        the gateway (default: the release build; without it, that variant is left out)
 set -eu
@@ -24,6 +25,7 @@ seconds=${SECONDS_EACH:-3}
 clients=${CLIENTS:-1 8 32}
 rounds=${ROUNDS:-3}
 gateway=${GATEWAY:-$root/target/release/pgfeed}
+slow_ms=${SLOW_MS:-2}
 variants=${VARIANTS:-bare seed log feed gateway}
 [ -x "$gateway" ] || variants=$(echo "$variants" | sed 's/ *gateway//')
 
@@ -159,7 +161,7 @@ memory=/dev/shm
 for disk in ${DISKS:-own slow}; do
   case $disk in
     own) measure "This machine's disk" "${DATA_DIR:-${TMPDIR:-/tmp}}" 0 ;;
-    slow) measure "A disk that takes 2 ms for a flush" "$memory" 2 ;;
+    slow) measure "A disk that takes $slow_ms ms for a flush" "$memory" "$slow_ms" ;;
     none) measure "A disk that takes no time for a flush" "$memory" 0 ;;
   esac
 done
