@@ -50,6 +50,7 @@ pub struct Reader {
     client: Arc<Client>,
     statements: Statements,
     head: Statement,
+    writers_wait: Statement,
     /// What all reads so far have seen.
     base: Snapshot,
     /// What the read under way sees.
@@ -98,10 +99,13 @@ impl Reader {
         let doing = "preparing to read the log";
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
         let head = within(STEP_LIMIT, doing, client.prepare(HEAD)).await?;
+        let step = client.prepare(super::rhythm::WRITERS_WAIT);
+        let writers_wait = within(STEP_LIMIT, doing, step).await?;
         Ok(Self {
             client: Arc::new(client),
             statements,
             head,
+            writers_wait,
             base: base.snapshot.clone(),
             reading: None,
             history: base.history,
@@ -148,6 +152,13 @@ impl Reader {
     async fn end(&mut self, reading: Reading) -> Result<(), LogError> {
         let commit = reading.commit.unwrap_or_else(|| self.commit());
         within(STEP_LIMIT, "ending a read", ended(commit)).await?;
+        if reading.has_rows && self.rhythm.minds_waiting() {
+            let step = self.client.query_one(&self.writers_wait, &[]);
+            let row = within(STEP_LIMIT, "looking for writers that wait", step).await?;
+            if row.try_get(0).map_err(|error| failed("looking for writers that wait", &error))? {
+                self.rhythm.writers_wait();
+            }
+        }
         self.rhythm.has_read(reading.has_rows, &reading.snapshot);
         if reading.has_rows && self.rhythm.must_tell_others() {
             // Writers see our lock and stay silent, so the gateways that sleep hear it from us.

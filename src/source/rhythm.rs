@@ -28,6 +28,14 @@ pub(super) const DROP_LOCK: &str = "
 /// Tells other gateways that this one is here; held as long as the connection lives.
 pub(super) const PRESENT: &str = "select pg_catalog.pg_advisory_lock_shared(1128678482, 4)";
 
+/// Whether a commit waits to notify: for a lock that the one before it holds until it is flushed.
+/// With a slow disk such commits come one by one, and no faster than the disk flushes: how fast
+/// they come would not tell that many want to.
+pub(super) const WRITERS_WAIT: &str = "
+    select exists (select from pg_catalog.pg_locks
+                    where locktype = 'object' and database = 0 and objid = 0
+                      and classid = 'pg_catalog.pg_database'::pg_catalog.regclass and not granted)";
+
 /// Reads with rows that begin this soon after the one before are traffic: under 200 commits a
 /// second a NOTIFY for each costs the writers little, and waiting for it costs nothing.
 const TRAFFIC: Duration = Duration::from_millis(5);
@@ -35,8 +43,9 @@ const TRAFFIC: Duration = Duration::from_millis(5);
 /// So many in a row make the gateway rise.
 const RISE_AFTER: u32 = 8;
 
-/// It settles when nothing came for this long.
-const SETTLE_AFTER: Duration = Duration::from_millis(20);
+/// It settles when nothing came for this long: longer than a slow disk takes for a flush, behind
+/// which the commits of many writers come together.
+const SETTLE_AFTER: Duration = Duration::from_millis(100);
 
 /// The pause between reads while awake: at 500 reads a second a read's own cost is some percent
 /// of a core, and a change waits 1 ms for it on average.
@@ -100,6 +109,16 @@ impl Rhythm {
         self.is_soon = self.ended.elapsed() < TRAFFIC;
     }
 
+    /// Whether it is worth asking if writers wait to notify.
+    pub(super) fn minds_waiting(&self) -> bool {
+        !self.is_soon && !matches!(self.state, State::Awake { .. })
+    }
+
+    /// Writers wait to notify: that is traffic too.
+    pub(super) fn writers_wait(&mut self) {
+        self.is_soon = true;
+    }
+
     /// A read is done.
     pub(super) fn has_read(&mut self, has_rows: bool, snapshot: &Snapshot) {
         if has_rows {
@@ -145,5 +164,49 @@ impl Rhythm {
     /// How long no row has come.
     pub(super) fn quiet(&self) -> Duration {
         self.last_rows.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads with a row each, so far apart; whether the gateway rises.
+    async fn rises(apart: Duration, writers_wait: bool) -> bool {
+        let snapshot: Snapshot = "10:10:".parse().expect("a snapshot");
+        let mut rhythm = Rhythm::new();
+        for _ in 0..20 {
+            tokio::time::advance(apart).await;
+            rhythm.begins();
+            if writers_wait && rhythm.minds_waiting() {
+                rhythm.writers_wait();
+            }
+            rhythm.has_read(true, &snapshot);
+            if rhythm.next() == Next::Rise {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rises_for_quick_commits_and_for_slow_ones_that_wait_for_each_other() {
+        assert!(rises(Duration::from_millis(2), false).await);
+        assert!(!rises(Duration::from_millis(10), false).await);
+        assert!(rises(Duration::from_millis(10), true).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_stays_awake_between_the_flushes_of_a_slow_disk() {
+        let snapshot: Snapshot = "10:10:".parse().expect("a snapshot");
+        let mut rhythm = Rhythm::new();
+        rhythm.has_risen(true, false);
+        for _ in 0..10 {
+            rhythm.has_read(true, &snapshot);
+            tokio::time::advance(Duration::from_millis(40)).await;
+            assert_eq!(rhythm.next(), Next::Rest(PACE));
+        }
+        tokio::time::advance(SETTLE_AFTER).await;
+        assert_eq!(rhythm.next(), Next::Settle);
     }
 }
