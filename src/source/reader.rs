@@ -152,13 +152,6 @@ impl Reader {
     async fn end(&mut self, reading: Reading) -> Result<(), LogError> {
         let commit = reading.commit.unwrap_or_else(|| self.commit());
         within(STEP_LIMIT, "ending a read", ended(commit)).await?;
-        if reading.has_rows && self.rhythm.minds_waiting() {
-            let step = self.client.query_one(&self.writers_wait, &[]);
-            let row = within(STEP_LIMIT, "looking for writers that wait", step).await?;
-            if row.try_get(0).map_err(|error| failed("looking for writers that wait", &error))? {
-                self.rhythm.writers_wait();
-            }
-        }
         self.rhythm.has_read(reading.has_rows, &reading.snapshot);
         if reading.has_rows && self.rhythm.must_tell_others() {
             // Writers see our lock and stay silent, so the gateways that sleep hear it from us.
@@ -335,6 +328,12 @@ impl LogReader for Reader {
     }
 
     async fn wait(&mut self, longest: Duration) -> Result<(), LogError> {
+        if self.rhythm.minds_waiting() {
+            let doing = "looking for writers that wait";
+            let step = self.client.query_one(&self.writers_wait, &[]);
+            let row = within(STEP_LIMIT, doing, step).await?;
+            self.rhythm.writers_wait(row.try_get(0).map_err(|error| failed(doing, &error))?);
+        }
         let next = self.rhythm.next();
         self.follow_rhythm(&next).await?;
         match next {

@@ -40,6 +40,10 @@ pub(super) const WRITERS_WAIT: &str = "
 /// second a NOTIFY for each costs the writers little, and waiting for it costs nothing.
 const TRAFFIC: Duration = Duration::from_millis(5);
 
+/// Reads that begin this soon after the one before may be of commits that wait for each other's
+/// flush on a slow disk.
+const NEAR: Duration = Duration::from_millis(25);
+
 /// So many in a row make the gateway rise.
 const RISE_AFTER: u32 = 8;
 
@@ -87,7 +91,9 @@ pub(super) struct Rhythm {
     /// When the last read ended, and whether the one under way began soon after.
     ended: Instant,
     is_soon: bool,
+    is_near: bool,
     close_reads: u32,
+    near_reads: u32,
     has_peers: bool,
 }
 
@@ -99,7 +105,9 @@ impl Rhythm {
             last_rows: now,
             ended: now,
             is_soon: false,
+            is_near: false,
             close_reads: 0,
+            near_reads: 0,
             has_peers: false,
         }
     }
@@ -107,22 +115,29 @@ impl Rhythm {
     /// A read begins. How long reads take does not count: a busy server is slow.
     pub(super) fn begins(&mut self) {
         self.is_soon = self.ended.elapsed() < TRAFFIC;
+        self.is_near = self.ended.elapsed() < NEAR;
     }
 
     /// Whether it is worth asking if writers wait to notify.
     pub(super) fn minds_waiting(&self) -> bool {
-        !self.is_soon && !matches!(self.state, State::Awake { .. })
+        self.near_reads >= RISE_AFTER
+            && self.close_reads < RISE_AFTER
+            && !matches!(self.state, State::Awake { .. })
     }
 
-    /// Writers wait to notify: that is traffic too.
-    pub(super) fn writers_wait(&mut self) {
-        self.is_soon = true;
+    /// Whether writers wait to notify: that is traffic too.
+    pub(super) fn writers_wait(&mut self, they_do: bool) {
+        self.near_reads = 0;
+        if they_do {
+            self.close_reads = RISE_AFTER;
+        }
     }
 
     /// A read is done.
     pub(super) fn has_read(&mut self, has_rows: bool, snapshot: &Snapshot) {
         if has_rows {
             self.close_reads = if self.is_soon { self.close_reads + 1 } else { 0 };
+            self.near_reads = if self.is_near { self.near_reads + 1 } else { 0 };
             self.last_rows = Instant::now();
         }
         self.ended = Instant::now();
@@ -178,10 +193,10 @@ mod tests {
         for _ in 0..20 {
             tokio::time::advance(apart).await;
             rhythm.begins();
-            if writers_wait && rhythm.minds_waiting() {
-                rhythm.writers_wait();
-            }
             rhythm.has_read(true, &snapshot);
+            if rhythm.minds_waiting() {
+                rhythm.writers_wait(writers_wait);
+            }
             if rhythm.next() == Next::Rise {
                 return true;
             }
