@@ -11,9 +11,9 @@ use crate::{
     wire::{Frames, frame::Message, reply},
 };
 
-/// What a piece may come to for all topics together. Strangers make topics, and a row is encoded
-/// once for each that it concerns; who is beyond starts over.
-const ROUTES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// What a piece may come to for all topics together, in times of the tail's size. Strangers make
+/// topics, and a row is encoded once for each that it concerns; who is beyond starts over.
+const ROUTES_TAILS_MAX: usize = 16;
 
 /// What the relay hands to the hub: some rows, and where they end.
 #[derive(Debug)]
@@ -206,7 +206,7 @@ impl State {
             for topic in topics.candidates(&change.table, &images, is_blind) {
                 let builder = builders.entry(topic.id).or_default();
                 bytes -= builder.bytes();
-                if bytes < ROUTES_BYTES_MAX {
+                if bytes < ROUTES_TAILS_MAX * self.tail_bytes_max {
                     builder.add(&topic, Addressee::Topic, (order, change), &images);
                 } else {
                     builder.refuse(&topic, change, &images);
