@@ -4,6 +4,7 @@ use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use http::{HeaderValue, header};
 use tokio::time::{Instant, error::Elapsed, timeout_at};
 use warp::Reply as _;
 
@@ -68,8 +69,11 @@ impl Site {
                 let messages = told.messages.join(&b","[..]);
                 let messages = String::from_utf8(messages).expect("messages are JSON text");
                 let text = reply::poll(&messages, &told.cursor, told.is_partial);
+                let length = HeaderValue::from(text.len());
                 let text = stream::once(ready(Ok::<_, Infallible>(Bytes::from(text))));
-                Ok(streamed(text, pass))
+                let mut answer = streamed(text, pass);
+                answer.headers_mut().insert(header::CONTENT_LENGTH, length);
+                Ok(answer)
             }
             Told::Rows(rows) => {
                 // They take their time; the token may end meanwhile.
