@@ -150,7 +150,10 @@ impl Server {
             .header_read_timeout(head)
             .max_buf_size(HEAD_BYTES_MAX)
             .keep_alive(!is_crowded)
-            .serve_connection(TokioIo::new(Patient::new(socket, self.limits.stall)), TowerToHyperService::new(service))
+            .serve_connection(
+                TokioIo::new(Patient::new(socket, self.limits.stall)),
+                TowerToHyperService::new(service),
+            )
             .with_upgrades();
         let drain = self.drain.clone();
         let reserve = Arc::clone(&self.reserve);

@@ -122,11 +122,7 @@ fn tell(error: &dyn std::error::Error) -> String {
 impl ChangeLog for PgLog {
     type Reader = Reader;
 
-    async fn rows_of(
-        &self,
-        topics: Vec<Arc<Topic>>,
-        guest: Guest,
-    ) -> Result<RowsAt, RowsError> {
+    async fn rows_of(&self, topics: Vec<Arc<Topic>>, guest: Guest) -> Result<RowsAt, RowsError> {
         super::snapshot::read(self, topics, guest).await
     }
 

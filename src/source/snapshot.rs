@@ -83,7 +83,7 @@ type Piece = Result<RowPiece, LogError>;
 /// The way to a reader. A transaction that waits for one holds up VACUUM everywhere, so it waits
 /// only so long.
 struct Pieces {
-    pieces_tx: mpsc::Sender<Piece>,
+    out: mpsc::Sender<Piece>,
     guest: Guest,
     waited: Duration,
     bytes: usize,
@@ -118,7 +118,7 @@ async fn try_read(
     let connection = log.pooled().await?;
     let (told_tx, told_rx) = oneshot::channel();
     let (pieces_tx, rows): (_, RowPieces) = mpsc::channel(2);
-    let pieces = Pieces { pieces_tx, guest, waited: Duration::ZERO, bytes: 0 };
+    let pieces = Pieces { out: pieces_tx, guest, waited: Duration::ZERO, bytes: 0 };
     // The task holds the connection, and ends with the receiver.
     drop(tasks::spawn("snapshot", serve(connection, topics, told_tx, pieces)));
     let position = told_rx.await.map_err(|_closed| LogError {
@@ -148,7 +148,7 @@ impl Pieces {
         let seconds = u64::try_from(self.bytes / BYTES_PER_SECOND_MIN).unwrap_or(u64::MAX);
         let most = self.guest.patience.saturating_add(Duration::from_secs(seconds));
         let began = Instant::now();
-        let sent = timeout(most.saturating_sub(self.waited), self.pieces_tx.send(piece)).await;
+        let sent = timeout(most.saturating_sub(self.waited), self.out.send(piece)).await;
         self.waited += began.elapsed();
         if sent.is_err() {
             tracing::info!("A snapshot was ended: its reader takes the rows too slowly.");
@@ -165,7 +165,7 @@ async fn transact(
     pieces: &mut Pieces,
 ) -> bool {
     let doing = "beginning a snapshot";
-    let gone = pieces.pieces_tx.clone();
+    let gone = pieces.out.clone();
     let begin = connection
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)

@@ -1,11 +1,11 @@
 //! What is tried against a WebSocket, tried against all transports: tokens, origins, names, filters,
-//! limits, cursors, and readers that do not read.
+//! limits and cursors.
 
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Duration, Instant, timeout},
+    time::{Duration, Instant},
 };
 
 use crate::support::{
@@ -154,7 +154,8 @@ async fn a_cursor_is_a_place_and_no_right_on_any_transport() {
     let (database, gateway) = scene(&[]).await;
     for (at, way) in WAYS.into_iter().enumerate() {
         for next in WAYS {
-            let mut all = Reader::of(gateway.address(), way, &admin(), "changes/?table=notes").await;
+            let mut all =
+                Reader::of(gateway.address(), way, &admin(), "changes/?table=notes").await;
             let begin = "insert into notes (id, title, body) values (1, 'ann', 'of-ann')";
             database.run(begin).await;
             all.until_row(1).await;
@@ -191,7 +192,8 @@ async fn fewer_rights_void_what_was_held() {
 
 #[tokio::test]
 async fn connections_are_counted_whatever_they_are() {
-    let limits = [("LIMITS__CONNECTIONS_PER_IP_MAX", "3"), ("SERVER__TRUSTED_PROXIES", "127.0.0.1")];
+    let limits =
+        [("LIMITS__CONNECTIONS_PER_IP_MAX", "3"), ("SERVER__TRUSTED_PROXIES", "127.0.0.1")];
     let (_database, gateway) = scene(&limits).await;
     check_limit(&gateway, 3, &admin()).await;
     let (_database, gateway) = scene(&[("LIMITS__CONNECTIONS_MAX", "3")]).await;
@@ -244,7 +246,8 @@ async fn an_address_asks_for_no_more_than_a_connection_may() {
             let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
             (answer.status, body["code"].as_str().unwrap_or_default().to_owned())
         };
-        let many = |count: usize| (0..count).map(|at| format!("t{at}")).collect::<Vec<_>>().join(",");
+        let many =
+            |count: usize| (0..count).map(|at| format!("t{at}")).collect::<Vec<_>>().join(",");
         assert_eq!(ask(&format!("table={}", many(4))).await.0, 429, "{transport}");
         assert_eq!(ask(&format!("table={}", many(4_000))).await.0, 429, "{transport}");
         assert_eq!(ask("table=items,items").await, (409, "duplicate_id".to_owned()));
@@ -259,7 +262,8 @@ async fn an_address_asks_for_no_more_than_a_connection_may() {
             let status = ask(&format!("table=items&wait={wait}&limit={limit}")).await.0;
             assert_eq!(status, 400, "{wait} {limit}");
         }
-        let head = format!("GET /{transport}/changes/?table={} HTTP/1.0\r\n\r\n", "x".repeat(70_000));
+        let head =
+            format!("GET /{transport}/changes/?table={} HTTP/1.0\r\n\r\n", "x".repeat(70_000));
         let mut socket = TcpStream::connect(gateway.address()).await.expect("the gateway listens");
         // It may close before all is sent.
         drop(socket.write_all(head.as_bytes()).await);
@@ -314,85 +318,4 @@ async fn a_held_poll_is_answered_when_its_token_ends() {
     let answer = gateway.get(&format!("/poll/{path}")).await.expect("an answer");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(answer.body.contains("\"messages\":[]"), "{}", answer.body);
-}
-
-#[tokio::test]
-async fn a_stream_that_is_not_read_costs_its_limit_and_no_more() {
-    let (database, gateway) = scene(&[("LOG__TAIL_BYTES_MAX", "1MB")]).await;
-    let address = gateway.address();
-    let mut held = Vec::new();
-    for _ in 0..8 {
-        let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
-        let request = format!(
-            "GET /sse/changes/?table=notes HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n",
-            admin()
-        );
-        stream.write_all(request.as_bytes()).await.expect("is taken");
-        let mut head = [0; 64];
-        within(PATIENCE, "a head", stream.read_exact(&mut head)).await.expect("an answer");
-        held.push(stream);
-    }
-    let mut reads = Reader::of(address, Way::Sse, &admin(), "changes/?table=notes").await;
-    let (before, _) = gateway.memory_kib();
-    gateway.forget_peak();
-    for part in 0..10_u64 {
-        let sql = format!(
-            "insert into notes (id, body) select {part} * 10000 + i, repeat('x', 1000) \
-             from generate_series(1, 4000) i"
-        );
-        database.run(&sql).await;
-        reads.until_row(part * 10_000 + 4_000).await;
-    }
-    let (_, peak) = gateway.memory_kib();
-    // 40 MB were written; eight queues of 1 MiB, and what is on its way.
-    assert!(peak < before + 40 * 1024, "memory grew from {before} to {peak} KiB");
-    // Who reads again has lost nothing.
-    let mut first = held.swap_remove(0);
-    let mut count = 0;
-    let mut bytes = vec![0; 1 << 16];
-    let read = async {
-        let mut rest = Vec::new();
-        while count < 40_000 {
-            let got = first.read(&mut bytes).await.expect("the stream goes on");
-            assert!(got > 0, "the stream ended after {count} changes");
-            rest.extend_from_slice(&bytes[..got]);
-            let mark: &[u8] = b"\"effect\":\"enter\"";
-            count += rest.windows(mark.len()).filter(|it| *it == mark).count();
-            rest = rest.split_off(rest.len().saturating_sub(mark.len() - 1));
-        }
-    };
-    within(Duration::from_secs(60), "every change", read).await;
-}
-
-#[tokio::test]
-async fn an_answer_that_is_not_read_is_not_kept_for_ever() {
-    let (database, gateway) = scene(&[("LIMITS__STALL_TIMEOUT_MS", "1000")]).await;
-    let address = gateway.address();
-    let begin = Reader::of(address, Way::Poll, &admin(), "changes/?table=notes").await;
-    let sql = "insert into notes (id, body) select i, repeat('x', 100000) \
-               from generate_series(1, 200) i";
-    database.run(sql).await;
-    // Answers of all kinds, asked for again and again, and none of them read.
-    let poll = format!("/poll/changes/?table=notes&since={}", begin.cursor);
-    for (path, times) in
-        [(poll.as_str(), 40), ("/poll/changes/?table=notes&snapshot=true", 1), ("/metrics", 4_000)]
-    {
-        let mut socket = TcpStream::connect(address).await.expect("the gateway listens");
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n",
-            admin()
-        );
-        let ask = async {
-            for _ in 0..times {
-                socket.write_all(request.as_bytes()).await?;
-            }
-            std::io::Result::Ok(())
-        };
-        drop(timeout(Duration::from_secs(1), ask).await);
-        let is_closed = async || {
-            let metrics = gateway.get("/metrics").await.map(|it| it.body).unwrap_or_default();
-            metrics.contains("pgfeed_sockets 1\n")
-        };
-        eventually(PATIENCE, &format!("the end of {path}"), is_closed).await;
-    }
 }

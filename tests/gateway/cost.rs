@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    time::{Duration, Instant, interval},
+    time::{Duration, Instant, interval, timeout},
 };
 
 use crate::support::{
@@ -141,10 +141,12 @@ async fn rows_wait_so_long_for_their_reader_and_no_longer() {
     let limits = [("LIMITS__STALL_TIMEOUT_MS", "1500"), ("LIMITS__SNAPSHOTS_MAX", "1")];
     let (database, gateway) = scene(&limits).await;
     fill(&database, 40).await;
-    for path in ["/sse/changes/?table=notes&snapshot=true", "/poll/changes/?table=notes&snapshot=true"]
+    for path in
+        ["/sse/changes/?table=notes&snapshot=true", "/poll/changes/?table=notes&snapshot=true"]
     {
         let began = Instant::now();
-        let slow = crate::support::spawn(drip(ask(gateway.address(), path).await, began + PATIENCE));
+        let slow =
+            crate::support::spawn(drip(ask(gateway.address(), path).await, began + PATIENCE));
         let is_open = async || transactions(&database).await == 1;
         eventually(PATIENCE, "the snapshot to begin", is_open).await;
         let is_free = async || transactions(&database).await == 0;
@@ -203,5 +205,84 @@ async fn who_has_not_read_its_answer_is_counted_as_here() {
     eventually(PATIENCE, "room again", is_free).await;
     let answer = gateway.get(&path).await.expect("an answer").body;
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
-    assert_eq!(answer["messages"].as_array().map(Vec::len), Some(1), "read at once, it comes whole");
+    assert_eq!(
+        answer["messages"].as_array().map(Vec::len),
+        Some(1),
+        "read at once, it comes whole"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_read_costs_its_limit_and_no_more() {
+    let (database, gateway) = scene(&[("LOG__TAIL_BYTES_MAX", "1MB")]).await;
+    let address = gateway.address();
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
+        let request = "GET /sse/changes/?table=notes HTTP/1.1\r\nHost: h\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("is taken");
+        let mut head = [0; 64];
+        within(PATIENCE, "a head", stream.read_exact(&mut head)).await.expect("an answer");
+        held.push(stream);
+    }
+    let mut reads = Reader::of(address, Way::Sse, "", "changes/?table=notes").await;
+    let (before, _) = gateway.memory_kib();
+    gateway.forget_peak();
+    for part in 0..10_u64 {
+        let sql = format!(
+            "insert into notes (id, body) select {part} * 10000 + i, repeat('x', 1000) \
+             from generate_series(1, 4000) i"
+        );
+        database.run(&sql).await;
+        reads.until_row(part * 10_000 + 4_000).await;
+    }
+    let (_, peak) = gateway.memory_kib();
+    // 40 MB were written; eight queues of 1 MiB, and what is on its way.
+    assert!(peak < before + 40 * 1024, "memory grew from {before} to {peak} KiB");
+    // Who reads again has lost nothing.
+    let mut first = held.swap_remove(0);
+    let mut count = 0;
+    let mut bytes = vec![0; 1 << 16];
+    let read = async {
+        let mut rest = Vec::new();
+        while count < 40_000 {
+            let got = first.read(&mut bytes).await.expect("the stream goes on");
+            assert!(got > 0, "the stream ended after {count} changes");
+            rest.extend_from_slice(&bytes[..got]);
+            let mark: &[u8] = b"\"effect\":\"enter\"";
+            count += rest.windows(mark.len()).filter(|it| *it == mark).count();
+            rest = rest.split_off(rest.len().saturating_sub(mark.len() - 1));
+        }
+    };
+    within(Duration::from_secs(60), "every change", read).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_is_not_kept_for_ever() {
+    let (database, gateway) = scene(&[("LIMITS__STALL_TIMEOUT_MS", "1000")]).await;
+    let address = gateway.address();
+    let begin = Reader::of(address, Way::Poll, "", "changes/?table=notes").await;
+    let sql = "insert into notes (id, body) select i, repeat('x', 100000) \
+               from generate_series(1, 200) i";
+    database.run(sql).await;
+    // Answers of all kinds, asked for again and again, and none of them read.
+    let poll = format!("/poll/changes/?table=notes&since={}", begin.cursor);
+    for (path, times) in
+        [(poll.as_str(), 40), ("/poll/changes/?table=notes&snapshot=true", 1), ("/metrics", 4_000)]
+    {
+        let mut socket = TcpStream::connect(address).await.expect("the gateway listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let ask = async {
+            for _ in 0..times {
+                socket.write_all(request.as_bytes()).await?;
+            }
+            std::io::Result::Ok(())
+        };
+        drop(timeout(Duration::from_secs(1), ask).await);
+        let is_closed = async || {
+            let metrics = gateway.get("/metrics").await.map(|it| it.body).unwrap_or_default();
+            metrics.contains("pgfeed_sockets 1\n")
+        };
+        eventually(PATIENCE, &format!("the end of {path}"), is_closed).await;
+    }
 }

@@ -222,9 +222,8 @@ async fn an_order_by_labels_is_that_of_now() {
             // The row may lie before or after the place from which it is live again.
             let after = format!("insert into moods values ({}, {})", id + 10, value(label));
             database.run(&after).await;
-            let is_there = |client: &Client| {
-                client.changes("moods").iter().any(|it| it.key["id"] == id + 10)
-            };
+            let is_there =
+                |client: &Client| client.changes("moods").iter().any(|it| it.key["id"] == id + 10);
             client.until("the row of the new label", is_there).await;
         }
     }
