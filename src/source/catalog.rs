@@ -9,8 +9,8 @@ use crate::{
     feed::Catalog,
 };
 
-/// One number for a table's name, key and columns, as a lateral join over `c` (`pg_class`). The labels
-/// of enums belong to it, since a filter that asks for an order was read by those of then.
+/// One number for a table's name, key and columns, as a lateral join over `c` (`pg_class`). The
+/// labels of enums belong to it: a filter that asks for an order was read by those of then.
 macro_rules! shape_of {
     () => {
         "cross join lateral (

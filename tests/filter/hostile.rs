@@ -3,6 +3,7 @@
 use pgfeed::change::{Collation, Column, Folding, Row, Table, TableName};
 use pgfeed::feed::Image;
 use pgfeed::feed::filter::{Binding, Filter, Scalar};
+use tokio::time::Instant;
 
 use crate::random::Random;
 
@@ -73,7 +74,7 @@ fn a_long_text_is_looked_at_once_for_each_pattern() {
     let letters = "a".repeat(1_000_000);
     let row = Row::new(format!("{{\"id\":7,\"t\":\"{letters}\",\"n\":1.50}}"));
     let image = Image::of(&table, &row);
-    let plain = std::time::Instant::now();
+    let plain = Instant::now();
     assert_eq!(letters.chars().filter(|it| *it == 'b').count(), 0);
     let plain = plain.elapsed();
     let run = "a".repeat(30);
@@ -86,7 +87,7 @@ fn a_long_text_is_looked_at_once_for_each_pattern() {
     ] {
         let filter = Filter::parse(&format!("t=like.{pattern}")).expect("is read");
         let filter = filter.compile(&table, &|_| true).expect("fits");
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         assert!(!filter.matches(&image), "{pattern}");
         let took = began.elapsed();
         assert!(took < plain * 60, "{pattern}: {took:?}, where one look takes {plain:?}");
@@ -94,7 +95,7 @@ fn a_long_text_is_looked_at_once_for_each_pattern() {
     let many: Vec<String> = (0..700).map(|it| format!("b{it}")).collect();
     let filter = Filter::parse(&format!("t=in.({})", many.join(","))).expect("is read");
     let filter = filter.compile(&table, &|_| true).expect("fits");
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     assert!(!filter.matches(&image));
     assert!(began.elapsed() < plain * 20, "{:?}", began.elapsed());
 }
