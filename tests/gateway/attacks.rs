@@ -1,5 +1,5 @@
-//! What is tried against a WebSocket, tried against all transports: tokens, origins, names, filters,
-//! limits and cursors.
+//! What is tried against a WebSocket, tried against all transports: tokens, origins, names,
+//! filters, limits and cursors.
 
 use serde_json::{Value, json};
 use tokio::{
