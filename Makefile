@@ -7,7 +7,7 @@ CARGO ?= cargo
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check lint fmt storm faults bench bench-writer bench-deflate client example test-matrix postgres
+.PHONY: help dev test check lint fmt storm faults fuzz bench bench-writer bench-deflate client example test-matrix postgres
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -36,6 +36,9 @@ storm: postgres ## the long tests: ten seeds of the storm, an update of a millio
 faults: postgres ## every row of the failure table, and two gateways with 2,000 clients behind nginx
 	PGFEED_TEST_LONG=1 $(CARGO) test --locked --test gateway -- --test-threads=1 \
 	  faults:: outage:: proxied:: reshaped:: retention::
+
+fuzz: ## each fuzz target for ten minutes (needs a nightly compiler and cargo-fuzz)
+	scripts/fuzz
 
 bench: postgres ## measure against the peers; rewrites docs/measurements.md (about twenty minutes)
 	bench/run

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod body;
 pub mod door;
 pub mod opening;
+mod patient;
 mod pipe;
 pub mod poll;
 pub mod probe;

@@ -200,9 +200,11 @@ fn limits(settings: &Settings) -> Limits {
     let limits = &settings.limits;
     Limits {
         subscriptions_max: limits.subscriptions_per_connection_max,
+        scanned_terms_max: limits.scanned_terms_per_connection_max,
         message_bytes_max: limits.message_bytes_max,
         messages_per_second_max: limits.messages_per_second_max,
         client_errors_max: limits.client_errors_max,
+        stall: std::time::Duration::from_millis(limits.stall_timeout_ms),
         queue_bytes_max: limits.queue_bytes_max,
         filter: crate::feed::filter::Limits {
             bytes_max: limits.filter_bytes_max,

@@ -95,7 +95,8 @@ pub enum Command {
         #[arg(long, value_name = "ROLE")]
         role: Vec<String>,
         /// How long it is good, in seconds.
-        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600,
+              value_parser = clap::value_parser!(u32).range(1..))]
         ttl: u32,
         /// Another claim; a value that is JSON is that, any other is text. May be repeated.
         #[arg(long, value_name = "NAME=VALUE")]

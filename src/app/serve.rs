@@ -74,6 +74,7 @@ pub async fn run(
     });
     let limits = server::Limits {
         head: Duration::from_millis(settings.limits.handshake_timeout_ms),
+        stall: Duration::from_millis(settings.limits.stall_timeout_ms),
         sockets_max,
     };
     let mut accepting = Vec::new();

@@ -7,6 +7,7 @@ use super::Claims;
 use super::policy::{Policy, Readers, Rule};
 use super::token::TokenError;
 use crate::change::{Row, Table};
+use crate::feed::filter::Placeholder;
 use crate::feed::{Columns, Grant, Image};
 
 /// The steps and their end, as sentences. Without a row: what may be seen of the table.
@@ -33,9 +34,12 @@ pub fn explain(
             verdict(default.admit(claims), "means this reader", "does not mean this reader"),
         )),
         Ok(rules) => {
+            // An entry with grants has a rule of its own as well, which mostly says nothing.
+            let rules: Vec<_> =
+                rules.iter().filter(|rule| rule.readers != Readers::Nobody).collect();
             let count = rules.len();
             steps.push(format!("The policy has {count} rule(s) for {}.", table.name));
-            for (number, rule) in rules.iter().enumerate() {
+            for (number, rule) in rules.into_iter().enumerate() {
                 steps.push(step(number + 1, rule, table, claims, row));
             }
         }
@@ -61,10 +65,11 @@ fn step(
     row: Option<&Row>,
 ) -> String {
     let readers = named(&rule.readers);
+    let at = if rule.place.is_empty() { String::new() } else { format!(" ({})", rule.place) };
     if !rule.readers.admit(claims) {
-        return format!("Rule {number} is for {readers}, not for this reader.");
+        return format!("Rule {number}{at} is for {readers}, not for this reader.");
     }
-    let head = format!("Rule {number} is for {readers}, this reader among them.");
+    let head = format!("Rule {number}{at} is for {readers}, this reader among them.");
     let columns = match rule.columns(table) {
         Ok(columns) => listed(&columns, table),
         Err(reason) => return format!("{head} It does not fit the table: {reason}."),
@@ -72,17 +77,47 @@ fn step(
     let Some((text, _)) = &rule.rows else {
         return format!("{head} It shows {columns} of every row.");
     };
-    let head = format!("{head} It shows {columns} of rows with {text}.");
+    let head = format!("{head} It shows {columns} of rows with {text}{}.", bound(rule, claims));
     match (rule.bound(table, claims), row) {
         (Err(error), _) => format!("{head} That does not fit the table: {error}."),
         (Ok(Some(rows)), _) if rows.never().is_some() => {
             format!("{head} No row is one: {}.", rows.never().unwrap_or_default())
         }
         (Ok(Some(rows)), Some(row)) => {
-            let matches = rows.matches(&Image::of(table, row));
-            format!("{head} {}.", verdict(matches, "This row is one", "This row is none"))
+            let image = Image::of(table, row);
+            let verdict = verdict(rows.matches(&image), "one of them", "not one of them");
+            let value = |place: &usize| {
+                let value = image.value(*place).unwrap_or("missing");
+                format!("{} is {}", table.columns[*place].name, shown(value))
+            };
+            let values: Vec<_> = rows.columns().iter().map(value).collect();
+            format!("{head} In this row {}: it is {verdict}.", values.join(", "))
         }
         (Ok(_), _) => head,
+    }
+}
+
+/// What the claims in a rule's filter are for this reader.
+fn bound(rule: &Rule, claims: Option<&Claims>) -> String {
+    let Some((_, filter)) = &rule.rows else { return String::new() };
+    let mut said: Vec<String> = Vec::new();
+    for placeholder in filter.placeholders() {
+        let Placeholder::Claim(path) = placeholder else { continue };
+        let value = claims.and_then(|it| it.get(path));
+        let value = value.map_or("missing".to_owned(), ToString::to_string);
+        let one = format!("{placeholder} is {}", shown(&value));
+        if !said.contains(&one) {
+            said.push(one);
+        }
+    }
+    if said.is_empty() { String::new() } else { format!(", where {}", said.join(", ")) }
+}
+
+/// A value, or its start where it is long.
+fn shown(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        None => value.to_owned(),
+        Some((end, _)) => format!("{}…", &value[..end]),
     }
 }
 
@@ -148,7 +183,8 @@ mod tests {
                 "The policy has 2 rule(s) for public.courses.",
                 "Rule 1 is for the role admin, not for this reader.",
                 "Rule 2 is for the role student, this reader among them. It shows id, title of \
-                 rows with owner=eq.{claims.sub}. This row is one.",
+                 rows with owner=eq.{claims.sub}, where {claims.sub} is \"ann\". In this row owner \
+                 is \"ann\": it is one of them.",
                 "So the reader gets id, title of this row.",
             ],
         );

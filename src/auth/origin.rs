@@ -127,6 +127,7 @@ mod tests {
         assert!(own.admits(&[], &["app.example"]), "no browser page");
         assert!(!own.admits(&["http://a"], &[]));
         assert!(!own.admits(&["http://a"], &["a", "b"]));
+        assert!(!own.admits(&["http://a"], &["b", "a"]));
         assert!(!own.admits(&["http://a", "http://b"], &["a"]));
     }
 

@@ -103,7 +103,7 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    place: String,
+    pub(super) place: String,
     pub(super) readers: Readers,
     pub(super) rows: Option<(String, Filter)>,
     pub(super) columns: Option<Vec<String>>,

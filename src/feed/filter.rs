@@ -111,15 +111,17 @@ pub struct CompiledFilter {
     node: Node,
     never: Option<Box<str>>,
     columns: Vec<usize>,
+    terms: usize,
 }
 
 impl CompiledFilter {
     fn new(node: Node, never: Option<String>) -> Self {
         let mut columns = Vec::new();
         route::columns(&node, &mut columns);
+        let terms = columns.len();
         columns.sort_unstable();
         columns.dedup();
-        Self { node, never: never.map(String::into_boxed_str), columns }
+        Self { node, never: never.map(String::into_boxed_str), columns, terms }
     }
 
     /// The filter that every row passes.
@@ -157,6 +159,11 @@ impl CompiledFilter {
     /// The places in [`Table::columns`] of the columns that it reads, ascending.
     pub fn columns(&self) -> &[usize] {
         &self.columns
+    }
+
+    /// How many comparisons it makes at most.
+    pub fn terms(&self) -> usize {
+        self.terms
     }
 
     /// Whether SQL would answer TRUE for the row: neither false nor unknown.

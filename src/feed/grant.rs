@@ -135,6 +135,24 @@ impl Grant {
         !self.parts.is_empty() && self.parts.iter().all(|part| part.columns.has(place))
     }
 
+    /// A column and the union of the parts' values of it, where every part demands that column.
+    pub fn equality(&self) -> Option<(usize, Vec<String>)> {
+        let mut all: Option<(usize, Vec<String>)> = None;
+        for part in &self.parts {
+            let (column, values) = part.rows.as_ref()?.equality()?;
+            match &mut all {
+                None => all = Some((column, values)),
+                Some((same, more)) if *same == column => more.extend(values),
+                Some(_) => return None,
+            }
+        }
+        all.map(|(column, mut values)| {
+            values.sort();
+            values.dedup();
+            (column, values)
+        })
+    }
+
     /// Whether no row is hidden.
     pub fn is_whole_table(&self) -> bool {
         self.parts.iter().any(|part| part.rows.is_none())

@@ -5,11 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    Grant, Topic,
-    filter::{CompiledFilter, canonical},
-    judge::Images,
-};
+use super::{Topic, filter::canonical, judge::Images};
 use crate::change::Table;
 
 /// Topics by the canonical text of a value.
@@ -27,7 +23,7 @@ pub struct TableTopics {
 impl TableTopics {
     /// Adds a topic.
     pub fn add(&mut self, topic: &Arc<Topic>) {
-        match equality(topic) {
+        match topic.spec.equality() {
             None => self.others.push(Arc::clone(topic)),
             Some((column, values)) => {
                 let lists = self.by_value.entry(column).or_default();
@@ -40,7 +36,7 @@ impl TableTopics {
 
     /// Removes a topic.
     pub fn remove(&mut self, topic: &Topic) {
-        let Some((column, values)) = equality(topic) else {
+        let Some((column, values)) = topic.spec.equality() else {
             self.others.retain(|it| it.id != topic.id);
             return;
         };
@@ -100,28 +96,4 @@ fn distinct(mut topics: Vec<Arc<Topic>>) -> Vec<Arc<Topic>> {
     topics.sort_unstable_by_key(|topic| topic.id);
     topics.dedup_by_key(|topic| topic.id);
     topics
-}
-
-/// A column and the values of it that a row must have one of to be in the topic's set.
-fn equality(topic: &Topic) -> Option<(usize, Vec<String>)> {
-    let of_filter = topic.spec.filter.as_ref().and_then(CompiledFilter::equality);
-    of_filter.or_else(|| equality_of_grant(&topic.spec.grant))
-}
-
-/// The union of the parts' values, where every part demands the same column.
-fn equality_of_grant(grant: &Grant) -> Option<(usize, Vec<String>)> {
-    let mut all: Option<(usize, Vec<String>)> = None;
-    for part in grant.parts() {
-        let (column, values) = part.rows.as_ref()?.equality()?;
-        match &mut all {
-            None => all = Some((column, values)),
-            Some((same, more)) if *same == column => more.extend(values),
-            Some(_) => return None,
-        }
-    }
-    all.map(|(column, mut values)| {
-        values.sort();
-        values.dedup();
-        (column, values)
-    })
 }

@@ -4,7 +4,7 @@
 //! that was committed since the one before, in an order that keeps the changes of a row in
 //! commit order and each transaction together.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{any::Any, future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, Stream, future::BoxFuture};
 
@@ -80,6 +80,15 @@ pub enum Found {
     Expired,
     /// It belongs to another history.
     OtherHistory,
+}
+
+/// What whoever reads rows brings along.
+#[derive(Clone)]
+pub struct Guest {
+    /// Its place among those that read, given back when the database has been left.
+    pub place: Arc<dyn Any + Send + Sync>,
+    /// How long the database waits for it, all in all, beside what so many bytes may take.
+    pub patience: Duration,
 }
 
 /// The rows of some topics as of one position.
@@ -158,6 +167,7 @@ pub trait ChangeLog: Send + Sync + 'static {
     fn rows_of(
         &self,
         topics: Vec<Arc<Topic>>,
+        guest: Guest,
     ) -> impl Future<Output = Result<RowsAt, RowsError>> + Send;
 }
 
@@ -197,7 +207,11 @@ pub trait History: Send + Sync {
     ) -> BoxFuture<'a, Result<LogRows, LogError>>;
 
     /// See [`ChangeLog::rows_of`].
-    fn rows_of(&self, topics: Vec<Arc<Topic>>) -> BoxFuture<'_, Result<RowsAt, RowsError>>;
+    fn rows_of(
+        &self,
+        topics: Vec<Arc<Topic>>,
+        guest: Guest,
+    ) -> BoxFuture<'_, Result<RowsAt, RowsError>>;
 }
 
 impl<L: ChangeLog> History for L {
@@ -228,8 +242,12 @@ impl<L: ChangeLog> History for L {
         ChangeLog::between(self, from, to, catalog).boxed()
     }
 
-    fn rows_of(&self, topics: Vec<Arc<Topic>>) -> BoxFuture<'_, Result<RowsAt, RowsError>> {
-        ChangeLog::rows_of(self, topics).boxed()
+    fn rows_of(
+        &self,
+        topics: Vec<Arc<Topic>>,
+        guest: Guest,
+    ) -> BoxFuture<'_, Result<RowsAt, RowsError>> {
+        ChangeLog::rows_of(self, topics, guest).boxed()
     }
 }
 

@@ -26,6 +26,7 @@ pub struct RouteBuilder {
     entered: HashSet<RowText>,
     run_xid: u64,
     is_unknown: bool,
+    bytes: usize,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -42,7 +43,11 @@ impl RouteBuilder {
     ) {
         let Some(effect) = judge(topic, change, images) else { return };
         self.is_unknown |= effect == Effect::Unknown;
+        if self.is_unknown {
+            return;
+        }
         let Encoded { leave, message } = encode(topic, addressee, change, images, &effect);
+        self.bytes += [&leave, &message].into_iter().flatten().map(String::len).sum::<usize>();
         if let Some(leave) = leave {
             let text = |row: &Option<Row>| RowText(row.as_ref().map_or("", Row::text).to_owned());
             if self.run_xid != change.xid || self.entered.contains(&text(&change.old)) {
@@ -55,6 +60,19 @@ impl RouteBuilder {
         } else if let Some(message) = message {
             self.flush(order);
             self.push(order, message);
+        }
+    }
+
+    /// What its messages take by now, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The same as [`RouteBuilder::add`] where there is no memory for more: if the change means
+    /// something to the topic, it cannot be told.
+    pub fn refuse(&mut self, topic: &Topic, change: &Change, images: &Images<'_>) {
+        if judge(topic, change, images).is_some() {
+            *self = Self { is_unknown: true, ..Self::default() };
         }
     }
 

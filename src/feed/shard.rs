@@ -23,6 +23,7 @@ use crate::wire::{Frames, reply};
 pub struct Inbox {
     commands: Mutex<VecDeque<Command>>,
     chunks: AtomicUsize,
+    bytes: AtomicUsize,
     arrived: Notify,
     taken: Notify,
 }
@@ -33,6 +34,9 @@ const CHUNKS_MAX: usize = 16;
 
 /// So many clients' memory is fetched at once.
 const TOUCHED: usize = 16;
+
+/// The same in bytes: a chunk is as large as what it comes to for all topics.
+const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What a shard is told.
 pub enum Command {
@@ -77,8 +81,9 @@ impl std::fmt::Debug for Command {
 impl Inbox {
     /// Adds a command; never waits.
     pub fn push(&self, command: Command) {
-        if matches!(command, Command::Chunk(_)) {
+        if let Command::Chunk(chunk) = &command {
             self.chunks.fetch_add(1, Ordering::AcqRel);
+            self.bytes.fetch_add(chunk.bytes(), Ordering::AcqRel);
         }
         self.commands.lock().expect("no holder of an inbox panics").push_back(command);
         self.arrived.notify_one();
@@ -86,7 +91,9 @@ impl Inbox {
 
     /// Waits until there is room for a chunk.
     pub async fn has_room(&self) {
-        while self.chunks.load(Ordering::Acquire) >= CHUNKS_MAX {
+        while self.chunks.load(Ordering::Acquire) >= CHUNKS_MAX
+            || self.bytes.load(Ordering::Acquire) >= CHUNK_BYTES_MAX
+        {
             self.taken.notified().await;
         }
     }
@@ -175,6 +182,7 @@ impl Shard {
             Command::Chunk(chunk) => {
                 self.deliver(&chunk);
                 self.inbox.chunks.fetch_sub(1, Ordering::AcqRel);
+                self.inbox.bytes.fetch_sub(chunk.bytes(), Ordering::AcqRel);
                 self.inbox.taken.notify_one();
             }
             Command::Enter { client, subscriber } => {

@@ -14,7 +14,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use self::{batch::Batch, reads::Reads};
 use super::{
     Catalog, History, LogError, Topic,
-    log::{Found, LogRows, RowsAt, RowsError},
+    log::{Found, Guest, LogRows, RowsAt, RowsError},
 };
 use crate::change::{Cursor, Position, Table};
 
@@ -80,7 +80,11 @@ impl History for Shared {
         async move { Ok(rows) }.boxed()
     }
 
-    fn rows_of(&self, topics: Vec<Arc<Topic>>) -> BoxFuture<'_, Result<RowsAt, RowsError>> {
-        self.inner.rows_of(topics)
+    fn rows_of(
+        &self,
+        topics: Vec<Arc<Topic>>,
+        guest: Guest,
+    ) -> BoxFuture<'_, Result<RowsAt, RowsError>> {
+        self.inner.rows_of(topics, guest)
     }
 }

@@ -49,6 +49,20 @@ impl TopicSpec {
         self.grant == other.grant && self.columns == other.columns && text(self) == text(other)
     }
 
+    /// A column and the values of it that a row must have one of to be in the set, by which an
+    /// index finds it.
+    pub fn equality(&self) -> Option<(usize, Vec<String>)> {
+        let of_filter = self.filter.as_ref().and_then(CompiledFilter::equality);
+        of_filter.or_else(|| self.grant.equality())
+    }
+
+    /// How many comparisons of the client's choice every change of the table costs. None where the
+    /// index finds the changes that matter.
+    pub fn scanned_terms(&self) -> usize {
+        let terms = self.filter.as_ref().map_or(0, CompiledFilter::terms);
+        if terms == 0 || self.equality().is_some() { 0 } else { terms }
+    }
+
     /// What tells topics apart.
     pub fn key(&self) -> TopicKey {
         TopicKey {

@@ -1,18 +1,22 @@
 //! Long poll: one answer at a time, for clients that can hold no connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
-use futures::StreamExt as _;
-use http::StatusCode;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use http::{HeaderValue, header};
+use tokio::time::{Instant, error::Elapsed, timeout_at};
 use warp::Reply as _;
 
 use super::{
     answer::{self, Answer},
+    door::Pass,
     routes::{Request, Site},
     visit::{self, Visit},
 };
 use crate::{
     auth::claims::Claims,
+    feed::LogError,
     session::{
         poll::{Poll, Told},
         spec,
@@ -48,7 +52,10 @@ impl Site {
             self.visit(request, feed).await?;
         let wait = number("wait", query.wait.as_deref(), WAIT_SECONDS, 0..=WAIT_SECONDS_MAX)?;
         let limit = number("limit", query.limit.as_deref(), LIMIT as u64, 1..=LIMIT as u64)?;
-        let wait = Duration::from_secs(wait).min(left(claims.as_deref()));
+        let left = left(claims.as_deref());
+        let wait = Duration::from_secs(wait).min(left);
+        // Beyond what a clock can tell, a day is as good as for ever.
+        let end = Instant::now() + left.min(Duration::from_hours(24));
         let poll = Poll {
             context: Arc::clone(&self.context),
             declared: spec::declared(declared.as_ref(), claims.as_deref()),
@@ -62,19 +69,45 @@ impl Site {
                 let messages = told.messages.join(&b","[..]);
                 let messages = String::from_utf8(messages).expect("messages are JSON text");
                 let text = reply::poll(&messages, &told.cursor, told.is_partial);
-                Ok(answer::json(StatusCode::OK, text))
+                let length = HeaderValue::from(text.len());
+                let text = stream::once(ready(Ok::<_, Infallible>(Bytes::from(text))));
+                let mut answer = streamed(text, pass);
+                answer.headers_mut().insert(header::CONTENT_LENGTH, length);
+                Ok(answer)
             }
             Told::Rows(rows) => {
-                // The client has its place among the others as long as the rows flow.
-                let text = rows.text().inspect(move |_| {
-                    let _kept = &pass;
+                // They take their time; the token may end meanwhile.
+                let state = (Box::pin(rows.text()), end);
+                let text = stream::try_unfold(state, async |(mut text, end)| {
+                    let piece = timeout_at(end, text.try_next()).await.unwrap_or_else(ended)?;
+                    Ok::<_, LogError>(piece.map(|piece| (piece, (text, end))))
                 });
-                let mut answer = warp::reply::stream(text).into_response();
-                answer::describe_json(&mut answer);
-                Ok(answer)
+                Ok(streamed(text, pass))
             }
         }
     }
+}
+
+/// A token has ended while rows were sent: the answer breaks off.
+fn ended<T>(_: Elapsed) -> Result<T, LogError> {
+    let message = "the reader's token has ended".to_owned();
+    Err(LogError { message, is_transient: false })
+}
+
+/// The answer of a client, which has its place among the others until the last of it has gone.
+fn streamed<E>(
+    text: impl Stream<Item = Result<Bytes, E>> + Send + Sync + 'static,
+    pass: Pass,
+) -> Answer
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let text = text.inspect(move |_| {
+        let _kept = &pass;
+    });
+    let mut answer = warp::reply::stream(text).into_response();
+    answer::describe_json(&mut answer);
+    answer
 }
 
 /// How long a token still holds: no change is sent after it.

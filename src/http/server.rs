@@ -26,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 use warp::Filter;
 
-use super::{answer::Answer, routes::Peer};
+use super::{answer::Answer, patient::Patient, routes::Peer};
 
 /// The largest head of a request. A token may stand in it.
 const HEAD_BYTES_MAX: usize = 24 * 1024;
@@ -43,6 +43,8 @@ const CROWD_LIMIT: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// How long a request's head may take to arrive.
     pub head: Duration,
+    /// How long an answer may wait for who does not read it.
+    pub stall: Duration,
     /// Sockets at a time.
     pub sockets_max: usize,
 }
@@ -140,7 +142,7 @@ impl Server {
             metrics::counter!("pgfeed_accept_failures_total").increment(1);
             return;
         };
-        let room = Room { _permit: Arc::new(permit), is_crowded };
+        let room = Room { _socket: Arc::new(Socket::new(permit)), is_crowded };
         let service = WithPeer { inner, peer: Peer(address), room };
         let head = if is_crowded { self.limits.head.min(CROWD_LIMIT) } else { self.limits.head };
         let connection = http1::Builder::new()
@@ -148,7 +150,10 @@ impl Server {
             .header_read_timeout(head)
             .max_buf_size(HEAD_BYTES_MAX)
             .keep_alive(!is_crowded)
-            .serve_connection(TokioIo::new(socket), TowerToHyperService::new(service))
+            .serve_connection(
+                TokioIo::new(Patient::new(socket, self.limits.stall)),
+                TowerToHyperService::new(service),
+            )
             .with_upgrades();
         let drain = self.drain.clone();
         let reserve = Arc::clone(&self.reserve);
@@ -199,9 +204,28 @@ impl Reserve {
 /// A connection's place among those that may be open. Kept as long as the connection is.
 #[derive(Clone, Debug)]
 pub struct Room {
-    _permit: Arc<OwnedSemaphorePermit>,
+    _socket: Arc<Socket>,
     /// Whether it is beyond the limit, so that health alone is served on it.
     pub is_crowded: bool,
+}
+
+/// A socket that is open, counted.
+#[derive(Debug)]
+struct Socket {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Socket {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        metrics::gauge!("pgfeed_sockets").increment(1);
+        Self { _permit: permit }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        metrics::gauge!("pgfeed_sockets").decrement(1);
+    }
 }
 
 /// Puts the peer's address where routes find it: warp's own way works only in its own server.

@@ -26,9 +26,6 @@ use crate::{
     wire::Close,
 };
 
-/// A socket that took nothing for this long is given up: its client comes back from its cursor.
-const STALL_LIMIT: Duration = Duration::from_mins(2);
-
 /// How long the other side may take to answer a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -113,6 +110,7 @@ impl Connection {
             return end;
         }
         let drain = self.arrival.context.drain.clone();
+        let stall = self.arrival.context.limits.stall;
         let queue = Arc::clone(self.session.queue());
         let transport = Arc::clone(&self.pipe.transport);
         let socket = &transport.0;
@@ -123,7 +121,8 @@ impl Connection {
                     return end;
                 }
             }
-            let stalled = self.blocked.map(|since| since + STALL_LIMIT);
+            // It is given up: its client comes back from its cursor.
+            let stalled = self.blocked.map(|since| since + stall);
             let expiry = self.expiry();
             // One future for both directions and one for both limits: there are many connections.
             tokio::select! {

@@ -18,9 +18,6 @@ use crate::{
     wire::{Code, Encoding, reply},
 };
 
-/// A client that took nothing for this long is given up: it comes back with its cursor.
-const STALL_LIMIT: Duration = Duration::from_mins(2);
-
 /// How long a farewell may take.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
@@ -119,6 +116,7 @@ impl Stream {
     async fn run(&mut self, site: &Site) -> End {
         let queue = Arc::clone(self.session.queue());
         let drain = self.session.drain();
+        let stall = site.context.limits.stall;
         let mut keep_alive = interval(Duration::from_millis(site.context.heartbeat_ms.max(1)));
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut blocked: Option<Instant> = None;
@@ -134,7 +132,7 @@ impl Stream {
                 }
                 () = queue.has_work() => {}
                 () = until(expiry) => {}
-                () = until(blocked.map(|since| since + STALL_LIMIT)) => return End::GiveUp,
+                () = until(blocked.map(|since| since + stall)) => return End::GiveUp,
                 () = drain.cancelled() => return End::Drain,
                 _ = keep_alive.tick() => {
                     // A heartbeat is not sent to who lags or catches up; a proxy wants bytes.

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
-use super::answer::Answer;
+use super::{answer::Answer, patient::Patient};
 use crate::auth::bearer::{self, SUBPROTOCOL};
 
 /// Whether a request asks for a WebSocket.
@@ -47,8 +47,8 @@ pub fn accept(headers: &HeaderMap) -> Result<Answer, &'static str> {
 /// The socket after the answer went out, and bytes that came early.
 pub async fn socket(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
     let upgraded: Upgraded = upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+    let parts = upgraded.downcast::<TokioIo<Patient>>().ok()?;
+    Some((parts.io.into_inner().into_inner(), parts.read_buf.to_vec()))
 }
 
 /// Headers that decide something here must be text: one that is left out as unreadable might have

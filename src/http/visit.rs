@@ -68,6 +68,7 @@ impl Site {
         if subscriptions.is_empty() {
             return Err(Refusal::new(Code::BadMessage, "name a table: `?table=…`"));
         }
+        self.check_many(&subscriptions)?;
         let last = values(&request.headers, &LAST_EVENT_ID).next().filter(|it| !it.is_empty());
         for subscription in subscriptions.iter_mut().filter(|_| last.is_some()) {
             subscription.since = last.map(str::to_owned);
@@ -75,6 +76,22 @@ impl Site {
         let query = Query::parse(&request.query)
             .map_err(|bad| Refusal::new(Code::BadMessage, bad.message))?;
         Ok(Visit { pass, claims, query, declared, subscriptions })
+    }
+
+    /// One request asks for no more than a connection may. Judged here, since a poll has no
+    /// session that would count.
+    fn check_many(&self, subscriptions: &[Subscribe]) -> Result<(), Refusal> {
+        let max = self.context.limits.subscriptions_max;
+        if subscriptions.len() > max {
+            let message = format!("at most {max} subscriptions in one request");
+            return Err(Refusal::new(Code::TooManySubscriptions, message));
+        }
+        let mut ids: Vec<&str> = subscriptions.iter().map(|it| it.id.as_str()).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Refusal::new(Code::DuplicateId, "a table stands twice in the request"));
+        }
+        Ok(())
     }
 }
 

@@ -290,6 +290,9 @@ fn begin(shared: &Arc<Shared>, request: &Arc<Subscribe>, start: Start) -> Result
     let ticket = loop {
         let claims = shared.claims();
         let spec = shared.spec(request)?;
+        if shared.declared.is_none() {
+            shared.context.limits.check_scan(shared.scanned_terms() + spec.scanned_terms())?;
+        }
         let Some(topic) = shared.context.hub.acquire(&spec) else {
             let message = "the table is being changed; try again";
             return Err(Refusal::new(Code::Unavailable, message));

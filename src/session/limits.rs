@@ -1,14 +1,19 @@
 //! Limits on what one client may ask for.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
-use crate::feed::filter;
+use super::subscription::Refusal;
+use crate::{feed::filter, wire::Code};
 
 /// Limits on what one client may ask for.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Subscriptions at a time.
     pub subscriptions_max: usize,
+    /// Comparisons of all its filters that no index answers: each change costs all of them.
+    pub scanned_terms_max: usize,
     /// A message's size.
     pub message_bytes_max: usize,
     /// Messages a second, pings too.
@@ -17,8 +22,24 @@ pub struct Limits {
     pub client_errors_max: u32,
     /// What may wait for the client, in bytes.
     pub queue_bytes_max: usize,
+    /// How long a client may read nothing while something waits for it.
+    pub stall: Duration,
     /// What a client's filter may be.
     pub filter: filter::Limits,
+}
+
+impl Limits {
+    /// Refuses filters that make so many comparisons for every change of their tables.
+    pub fn check_scan(&self, terms: usize) -> Result<(), Refusal> {
+        let max = self.scanned_terms_max;
+        if terms <= max {
+            return Ok(());
+        }
+        let message = format!(
+            "the filters of a connection make at most {max} comparisons that no eq or in narrows"
+        );
+        Err(Refusal::new(Code::TooManySubscriptions, message))
+    }
 }
 
 /// Counts messages against a rate: a token bucket that holds one second's worth.

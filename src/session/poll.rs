@@ -61,8 +61,13 @@ impl Poll {
     pub async fn answer(&self) -> Result<Told, Refusal> {
         let deadline = Instant::now() + self.wait;
         let mut subs = Vec::with_capacity(self.requests.len());
+        let mut terms = 0;
         for request in &self.requests {
             let spec = self.spec(request)?;
+            if self.declared.is_none() {
+                terms += spec.scanned_terms();
+                self.context.limits.check_scan(terms)?;
+            }
             subs.push(Sub::new(&self.context.hub, request.clone(), &spec)?);
         }
         let to = Collector::new(subs, self.limit);

@@ -16,7 +16,7 @@ use crate::{
     change::Position,
     feed::{
         CursorMark, LogError, Topic,
-        log::{RowPiece, RowPieces, RowsError},
+        log::{Guest, RowPiece, RowPieces, RowsError},
     },
     wire::{
         Frames,
@@ -32,7 +32,6 @@ pub struct Reading {
     /// What they are as of.
     pub position: Position,
     rows: RowPieces,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Reading {
@@ -56,8 +55,9 @@ pub async fn read(context: &Context, topics: Vec<Arc<Topic>>) -> Result<Reading,
         message: "too many snapshots are read at the same time".to_owned(),
         is_transient: true,
     })?;
-    let read = context.history.rows_of(topics).await?;
-    Ok(Reading { position: read.position, rows: read.rows, _place: place })
+    let guest = Guest { place: Arc::new(place), patience: context.limits.stall };
+    let read = context.history.rows_of(topics, guest).await?;
+    Ok(Reading { position: read.position, rows: read.rows })
 }
 
 impl CatchUp<'_> {
@@ -65,6 +65,8 @@ impl CatchUp<'_> {
     /// is void, and whether `subscribed` has been sent.
     pub(super) async fn send_snapshot(&self, over: Option<(Resync, bool)>) -> Result<(), Failure> {
         let context = &self.shared.context;
+        // One at a time for a connection, so that many do not crowd out those of others.
+        let own = self.shared.snapshots.acquire().await.ok();
         let mut reading = read(context, vec![Arc::clone(&self.ticket.topic)]).await?;
         let position = reading.position.clone();
         let text: Arc<str> = position.cursor().to_text().into();
@@ -84,7 +86,7 @@ impl CatchUp<'_> {
             }
             self.shared.push_to(self.ticket, &Frames::one(json));
         }
-        drop(reading);
+        drop((reading, own));
         let first = resume::place(&context.hub, &position).await;
         let mark = CursorMark { text, frames: Arc::default() };
         self.go_on(position, first, mark).await

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::task::AbortHandle;
+use tokio::{sync::Semaphore, task::AbortHandle};
 
 use super::{
     Context, Queue,
@@ -31,6 +31,8 @@ pub struct Shared {
     pub client: ClientId,
     /// The declared feed that the connection is on, if any: then the client names no tables.
     pub declared: Option<Found>,
+    /// Lets one subscription after the other read its rows.
+    pub snapshots: Semaphore,
     state: Mutex<State>,
 }
 
@@ -52,6 +54,8 @@ struct Subscription {
     request: Arc<Subscribe>,
     topic: Arc<Topic>,
     is_live: bool,
+    /// What every change of the table costs because of it.
+    scanned_terms: usize,
     /// Cursors of the whole connection are not told until it is live; see [`super::telling`].
     is_withholding: bool,
     task: Option<AbortHandle>,
@@ -94,7 +98,8 @@ impl Shared {
     ) -> Arc<Self> {
         let filters = filters(declared.as_ref(), claims.as_deref()).unwrap_or_default();
         let state = Mutex::new(State { claims, filters, ..State::default() });
-        Arc::new(Self { context, queue, client, declared, state })
+        let snapshots = Semaphore::new(1);
+        Arc::new(Self { context, queue, client, declared, snapshots, state })
     }
 
     /// Adds messages to the queue.
@@ -143,6 +148,11 @@ impl Shared {
         self.state().subscriptions.len()
     }
 
+    /// How many comparisons every change may cost because of this client.
+    pub fn scanned_terms(&self) -> usize {
+        self.state().subscriptions.values().map(|it| it.scanned_terms).sum()
+    }
+
     /// What a request asks for, as far as the reader may have it.
     pub fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
         let (claims, filters) = {
@@ -172,8 +182,15 @@ impl Shared {
         let number = state.next;
         let id = request.id.clone();
         let ticket = Ticket { number, request: Arc::clone(&request), topic: Arc::clone(&topic) };
-        let (is_live, is_withholding, task) = (false, false, None);
-        let subscription = Subscription { number, request, topic, is_live, is_withholding, task };
+        let subscription = Subscription {
+            number,
+            request,
+            scanned_terms: topic.spec.scanned_terms(),
+            topic,
+            is_live: false,
+            is_withholding: false,
+            task: None,
+        };
         state.subscriptions.insert(id, subscription);
         if self.queue.encoding() == Encoding::EventStream {
             let topics = state.subscriptions.values().map(|it| it.topic.spec.shape());

@@ -91,6 +91,11 @@ fn check_ranges(settings: &Settings, faults: &mut Faults) {
             size(limits.subscriptions_per_connection_max),
             count,
         ),
+        (
+            "limits.scanned_terms_per_connection_max",
+            size(limits.scanned_terms_per_connection_max),
+            count,
+        ),
         ("limits.message_bytes_max", size(limits.message_bytes_max), (256, 1 << 30)),
         ("limits.messages_per_second_max", u64::from(limits.messages_per_second_max), count),
         ("limits.client_errors_max", u64::from(limits.client_errors_max), count),
@@ -99,6 +104,7 @@ fn check_ranges(settings: &Settings, faults: &mut Faults) {
         ("limits.filter_depth_max", size(limits.filter_depth_max), (1, 100)),
         ("limits.snapshots_max", size(limits.snapshots_max), (1, 1_000)),
         ("limits.handshake_timeout_ms", limits.handshake_timeout_ms, (10, 600_000)),
+        ("limits.stall_timeout_ms", limits.stall_timeout_ms, (100, 3_600_000)),
     ] {
         faults.within(key, number, range);
     }

@@ -69,6 +69,7 @@ impl Default for Limits {
             connections_per_ip_max: 200,
             connections_per_subject_max: 100,
             subscriptions_per_connection_max: 100,
+            scanned_terms_per_connection_max: 200,
             message_bytes_max: 65_536,
             messages_per_second_max: 20,
             client_errors_max: 10,
@@ -77,6 +78,7 @@ impl Default for Limits {
             filter_depth_max: 8,
             snapshots_max: 4,
             handshake_timeout_ms: 5_000,
+            stall_timeout_ms: 120_000,
         }
     }
 }

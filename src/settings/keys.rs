@@ -77,6 +77,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits", "connections_per_ip_max", Kind::Number),
     key("limits", "connections_per_subject_max", Kind::Number),
     key("limits", "subscriptions_per_connection_max", Kind::Number),
+    key("limits", "scanned_terms_per_connection_max", Kind::Number),
     key("limits", "message_bytes_max", Kind::Number),
     key("limits", "messages_per_second_max", Kind::Number),
     key("limits", "client_errors_max", Kind::Number),
@@ -85,6 +86,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits", "filter_depth_max", Kind::Number),
     key("limits", "snapshots_max", Kind::Number),
     key("limits", "handshake_timeout_ms", Kind::Number),
+    key("limits", "stall_timeout_ms", Kind::Number),
     key("telemetry", "level", Kind::Text),
     key("telemetry", "format", Kind::Text),
 ];

@@ -121,6 +121,7 @@ pub struct Limits {
     pub connections_per_ip_max: usize,
     pub connections_per_subject_max: usize,
     pub subscriptions_per_connection_max: usize,
+    pub scanned_terms_per_connection_max: usize,
     pub message_bytes_max: usize,
     pub messages_per_second_max: u32,
     pub client_errors_max: u32,
@@ -129,6 +130,7 @@ pub struct Limits {
     pub filter_depth_max: usize,
     pub snapshots_max: usize,
     pub handshake_timeout_ms: u64,
+    pub stall_timeout_ms: u64,
 }
 
 /// `[telemetry]`: what the gateway says about itself on standard error.

@@ -9,7 +9,8 @@ use crate::{
     feed::Catalog,
 };
 
-/// One number for a table's name, key and columns, as a lateral join over `c` (`pg_class`).
+/// One number for a table's name, key and columns, as a lateral join over `c` (`pg_class`). The
+/// labels of enums belong to it: a filter that asks for an order was read by those of then.
 macro_rules! shape_of {
     () => {
         "cross join lateral (
@@ -21,9 +22,20 @@ macro_rules! shape_of {
          cross join lateral (
            select hashtextextended(n.nspname || ' ' || c.relname || ' ' || keys.key::text || ' '
                     || coalesce(string_agg(concat_ws(' ', a.attname, a.attnum, a.atttypid,
-                                                     a.atttypmod, a.attcollation), ','
+                                                     a.atttypmod, a.attcollation,
+                                                     labels.text), ','
                                            order by a.attnum), ''), 0) as shape
              from pg_catalog.pg_attribute a
+             -- Types of PostgreSQL's own are no enums; domains over enums and arrays of both are.
+             left join lateral (
+               select string_agg(m.enumlabel, ' ' order by m.enumtypid, m.enumsortorder) as text
+                 from pg_catalog.pg_type t
+                 left join pg_catalog.pg_type b on b.oid = t.typbasetype
+                 left join pg_catalog.pg_type e on e.oid = t.typelem
+                 join pg_catalog.pg_enum m
+                   on m.enumtypid = any (array[t.oid, t.typelem, t.typbasetype, b.typelem,
+                                               b.typbasetype, e.typbasetype])
+                where t.oid = a.atttypid) labels on a.atttypid >= 16384
             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) shapes"
     };
 }
@@ -72,6 +84,8 @@ const COLUMNS: &str = "
              when not l.collisdeterministic then 'nondeterministic'
              when rules.provider in ('b', 'c')
               and rules.sorts_by in ('C', 'POSIX', 'C.UTF-8', 'C.utf8', 'PG_UNICODE_FAST')
+              -- There bytes are in the order of their characters, and so in ours.
+              and pg_catalog.getdatabaseencoding() in ('UTF8', 'LATIN1')
              then 'bytes'
              else 'language'
            end,

@@ -21,7 +21,7 @@ use crate::{
     change::{Cursor, Position, Table, Tick},
     feed::{
         Catalog, ChangeLog, LogError, Topic,
-        log::{Found, LogRows, RowsAt, RowsError, Start},
+        log::{Found, Guest, LogRows, RowsAt, RowsError, Start},
     },
     tasks,
 };
@@ -122,8 +122,8 @@ fn tell(error: &dyn std::error::Error) -> String {
 impl ChangeLog for PgLog {
     type Reader = Reader;
 
-    async fn rows_of(&self, topics: Vec<Arc<Topic>>) -> Result<RowsAt, RowsError> {
-        super::snapshot::read(self, topics).await
+    async fn rows_of(&self, topics: Vec<Arc<Topic>>, guest: Guest) -> Result<RowsAt, RowsError> {
+        super::snapshot::read(self, topics, guest).await
     }
 
     async fn follow(&self, from: Option<&Position>) -> Result<Start<Reader>, LogError> {

@@ -10,7 +10,7 @@ use deadpool_postgres::{Object, Transaction};
 use futures::TryStreamExt as _;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Duration,
+    time::{Duration, Instant, timeout},
 };
 use tokio_postgres::{
     Error, IsolationLevel,
@@ -33,7 +33,7 @@ use crate::{
     },
     feed::{
         ChangeLog as _, Image, LogError, Topic, encode,
-        log::{RowPiece, RowPieces, RowsAt, RowsError},
+        log::{Guest, RowPiece, RowPieces, RowsAt, RowsError},
     },
     tasks,
 };
@@ -78,28 +78,49 @@ const SHAPE: &str = concat!(
 );
 
 type Told = oneshot::Sender<Result<Position, RowsError>>;
-type Pieces = mpsc::Sender<Result<RowPiece, LogError>>;
+type Piece = Result<RowPiece, LogError>;
+
+/// The way to a reader. A transaction that waits for one holds up VACUUM everywhere, so it waits
+/// only so long.
+struct Pieces {
+    out: mpsc::Sender<Piece>,
+    guest: Guest,
+    waited: Duration,
+    bytes: usize,
+}
+
+/// A reader may take so many bytes a second, beside its patience.
+const BYTES_PER_SECOND_MIN: usize = 256 * 1024;
 
 /// Begins to read the rows of topics.
-pub(super) async fn read(log: &PgLog, topics: Vec<Arc<Topic>>) -> Result<RowsAt, RowsError> {
+pub(super) async fn read(
+    log: &PgLog,
+    topics: Vec<Arc<Topic>>,
+    guest: Guest,
+) -> Result<RowsAt, RowsError> {
     for _ in 1..TRIES {
-        if let Some(rows) = try_read(log, topics.clone()).await? {
+        if let Some(rows) = try_read(log, topics.clone(), guest.clone()).await? {
             return Ok(rows);
         }
         log.make_tick().await?;
     }
-    try_read(log, topics).await?.ok_or_else(|| {
+    try_read(log, topics, guest).await?.ok_or_else(|| {
         let message = "no position can be told for a snapshot: too many transactions are open";
         RowsError::Log(LogError { message: message.to_owned(), is_transient: true })
     })
 }
 
-async fn try_read(log: &PgLog, topics: Vec<Arc<Topic>>) -> Result<Option<RowsAt>, RowsError> {
+async fn try_read(
+    log: &PgLog,
+    topics: Vec<Arc<Topic>>,
+    guest: Guest,
+) -> Result<Option<RowsAt>, RowsError> {
     let connection = log.pooled().await?;
     let (told_tx, told_rx) = oneshot::channel();
-    let (pieces_tx, rows): (Pieces, RowPieces) = mpsc::channel(2);
+    let (pieces_tx, rows): (_, RowPieces) = mpsc::channel(2);
+    let pieces = Pieces { out: pieces_tx, guest, waited: Duration::ZERO, bytes: 0 };
     // The task holds the connection, and ends with the receiver.
-    drop(tasks::spawn("snapshot", serve(connection, topics, told_tx, pieces_tx)));
+    drop(tasks::spawn("snapshot", serve(connection, topics, told_tx, pieces)));
     let position = told_rx.await.map_err(|_closed| LogError {
         message: "a snapshot ended before it began".to_owned(),
         is_transient: true,
@@ -108,12 +129,31 @@ async fn try_read(log: &PgLog, topics: Vec<Arc<Topic>>) -> Result<Option<RowsAt>
     Ok(is_tellable.then_some(RowsAt { position, rows }))
 }
 
-async fn serve(mut connection: Object, topics: Vec<Arc<Topic>>, told: Told, pieces: Pieces) {
-    if transact(&mut connection, &topics, told, &pieces).await {
+async fn serve(mut connection: Object, topics: Vec<Arc<Topic>>, told: Told, mut pieces: Pieces) {
+    if transact(&mut connection, &topics, told, &mut pieces).await {
         drop(connection);
     } else {
         // Its transaction may still be open: nobody else is to read in it.
         drop(Object::take(connection));
+    }
+    // Only now: who has a place may use a connection.
+    drop(pieces.guest.place);
+}
+
+impl Pieces {
+    /// Whether the reader took it.
+    async fn send(&mut self, piece: Piece) -> bool {
+        let rows = piece.as_ref().map_or(&[][..], |it| &it.rows);
+        self.bytes += rows.iter().map(String::len).sum::<usize>();
+        let seconds = u64::try_from(self.bytes / BYTES_PER_SECOND_MIN).unwrap_or(u64::MAX);
+        let most = self.guest.patience.saturating_add(Duration::from_secs(seconds));
+        let began = Instant::now();
+        let sent = timeout(most.saturating_sub(self.waited), self.out.send(piece)).await;
+        self.waited += began.elapsed();
+        if sent.is_err() {
+            tracing::info!("A snapshot was ended: its reader takes the rows too slowly.");
+        }
+        matches!(sent, Ok(Ok(())))
     }
 }
 
@@ -122,9 +162,10 @@ async fn transact(
     connection: &mut Object,
     topics: &[Arc<Topic>],
     told: Told,
-    pieces: &Pieces,
+    pieces: &mut Pieces,
 ) -> bool {
     let doing = "beginning a snapshot";
+    let gone = pieces.out.clone();
     let begin = connection
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -151,11 +192,15 @@ async fn transact(
     for (at, topic) in topics.iter().enumerate() {
         let read = tokio::select! {
             read = rows(&transaction, at, topic, pieces) => read,
-            () = pieces.closed() => return false,
+            () = gone.closed() => return false,
         };
-        if let Err(error) = read {
-            drop(pieces.send(Err(error)).await);
-            return false;
+        match read {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                pieces.send(Err(error)).await;
+                return false;
+            }
         }
     }
     within(STEP_LIMIT, "ending a snapshot", transaction.commit()).await.is_ok()
@@ -171,7 +216,7 @@ async fn place(
     // Locked before the first look, which is what decides on the transaction's snapshot.
     let locks: String = topics.iter().map(lock).collect();
     let step = transaction.batch_execute(&locks);
-    match tokio::time::timeout(STEP_LIMIT, step).await {
+    match timeout(STEP_LIMIT, step).await {
         Ok(Err(error)) if is_gone(&error) => return Err(RowsError::Changed),
         locked => locked.map_or_else(
             |_| Err(LogError { message: format!("{doing}: no answer"), is_transient: true }),
@@ -211,13 +256,13 @@ fn is_gone(error: &Error) -> bool {
     error.code().is_some_and(|code| codes.contains(&code))
 }
 
-/// Sends a topic's rows piece by piece.
+/// Sends a topic's rows piece by piece; false where the reader takes no more.
 async fn rows(
     transaction: &Transaction<'_>,
     at: usize,
     topic: &Topic,
-    pieces: &Pieces,
-) -> Result<(), LogError> {
+    pieces: &mut Pieces,
+) -> Result<bool, LogError> {
     let doing = "reading rows for a snapshot";
     let (sql, values) = query(topic);
     let types = vec![Type::TEXT; values.len()];
@@ -237,8 +282,11 @@ async fn rows(
         }
         let bytes: usize = texts.iter().map(String::len).sum();
         let piece = RowPiece { topic: at, rows: texts, is_last };
-        if pieces.send(Ok(piece)).await.is_err() || is_last {
-            return Ok(());
+        if !pieces.send(Ok(piece)).await {
+            return Ok(false);
+        }
+        if is_last {
+            return Ok(true);
         }
         count = (PIECE_BYTES * count / bytes.max(1)).clamp(1, ROWS_MAX);
     }

@@ -49,6 +49,7 @@ const LABELLED: &[(&str, &str, &[&str], &str)] = &[
 /// Gauges, their units and what they say.
 const GAUGES: &[(&str, Unit, &str)] = &[
     ("pgfeed_connections", Unit::Count, "Clients that are connected."),
+    ("pgfeed_sockets", Unit::Count, "Sockets that are open, those without a client too."),
     ("pgfeed_subscriptions", Unit::Count, "Subscriptions of all clients."),
     ("pgfeed_queue_bytes", Unit::Bytes, "What waits for clients that read slowly."),
     ("pgfeed_lag_seconds", Unit::Seconds, "Since everything committed was known to be here."),

@@ -1,5 +1,6 @@
-//! Hostile texts that are kept: what a fuzzer found, what attackers are known to send, and changes
-//! of these at random. `cargo fuzz run message tests/corpus/message` goes on from here.
+//! Hostile texts that are kept: what attackers are known to send, a file each; what a fuzzer found
+//! that goes a way of its own, in `found.jsonl`, a line each; and changes of these at random.
+//! `make fuzz` goes on from here, `scripts/fuzz keep` writes down what it found.
 
 #![expect(
     unreachable_pub,
@@ -46,8 +47,17 @@ fn kept(name: &str) -> Vec<String> {
         .map(|entry| entry.expect("an entry").path())
         .collect();
     paths.sort();
-    let text = |path| String::from_utf8_lossy(&fs::read(path).expect("a file")).into_owned();
-    paths.iter().map(text).collect()
+    let mut kept = Vec::new();
+    for path in &paths {
+        let text = String::from_utf8_lossy(&fs::read(path).expect("a file")).into_owned();
+        if path.extension().is_some_and(|it| it == "jsonl") {
+            let line = |line| serde_json::from_str(line).expect("a line is a JSON string");
+            kept.extend(text.lines().map(line).collect::<Vec<String>>());
+        } else {
+            kept.push(text);
+        }
+    }
+    kept
 }
 
 /// One text with some of its characters taken out, doubled, or from another.

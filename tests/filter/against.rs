@@ -66,7 +66,11 @@ impl Tally {
 
 /// Opens a connection.
 pub(crate) async fn connect(cluster: &Cluster) -> Client {
-    let url = cluster.url("postgres");
+    connect_to(cluster, "postgres").await
+}
+
+async fn connect_to(cluster: &Cluster, database: &str) -> Client {
+    let url = cluster.url(database);
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
     #[expect(clippy::disallowed_methods, reason = "ends with the connection")]
     let _running = tokio::spawn(connection);
@@ -86,6 +90,22 @@ impl Against {
         client.batch_execute(settings).await.expect("settings");
         client.batch_execute(SETUP).await.expect("types");
         Self { client }
+    }
+
+    /// The same to a database of its own with this encoding.
+    pub(crate) async fn connect_to(cluster: &Cluster, encoding: &str) -> Self {
+        let name = format!("of_{}", encoding.to_lowercase());
+        let create = format!(
+            "create database {name} encoding '{encoding}' template template0 \
+             lc_collate 'C' lc_ctype 'C'"
+        );
+        connect(cluster).await.batch_execute(&create).await.expect("a database");
+        Self { client: connect_to(cluster, &name).await }
+    }
+
+    /// Whether the database's encoding has the characters of a text.
+    pub(crate) async fn can_hold(&self, text: &str) -> bool {
+        self.client.query_one("select $1::text", &[&text]).await.is_ok()
     }
 
     pub(crate) async fn round(&mut self, random: &mut Random, tally: &mut Tally, seed: u64) {

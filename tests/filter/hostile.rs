@@ -3,6 +3,7 @@
 use pgfeed::change::{Collation, Column, Folding, Row, Table, TableName};
 use pgfeed::feed::Image;
 use pgfeed::feed::filter::{Binding, Filter, Scalar};
+use tokio::time::Instant;
 
 use crate::random::Random;
 
@@ -64,6 +65,39 @@ fn nothing_that_is_sent_panics() {
         }
         run(&table, &text);
     }
+}
+
+/// A row of a megabyte costs a pass, whatever the filter asks of it.
+#[test]
+fn a_long_text_is_looked_at_once_for_each_pattern() {
+    let table = table();
+    let letters = "a".repeat(1_000_000);
+    let row = Row::new(format!("{{\"id\":7,\"t\":\"{letters}\",\"n\":1.50}}"));
+    let image = Image::of(&table, &row);
+    let plain = Instant::now();
+    assert_eq!(letters.chars().filter(|it| *it == 'b').count(), 0);
+    let plain = plain.elapsed();
+    let run = "a".repeat(30);
+    for pattern in [
+        format!("*{run}_{run}b*"),
+        format!("*{}*b", "a*_".repeat(300)),
+        format!("*{}b", "*a".repeat(1_000)),
+        format!("{}*b*", "_".repeat(1_000)),
+        format!("*{}b_*", "_".repeat(60)),
+    ] {
+        let filter = Filter::parse(&format!("t=like.{pattern}")).expect("is read");
+        let filter = filter.compile(&table, &|_| true).expect("fits");
+        let began = Instant::now();
+        assert!(!filter.matches(&image), "{pattern}");
+        let took = began.elapsed();
+        assert!(took < plain * 60, "{pattern}: {took:?}, where one look takes {plain:?}");
+    }
+    let many: Vec<String> = (0..700).map(|it| format!("b{it}")).collect();
+    let filter = Filter::parse(&format!("t=in.({})", many.join(","))).expect("is read");
+    let filter = filter.compile(&table, &|_| true).expect("fits");
+    let began = Instant::now();
+    assert!(!filter.matches(&image));
+    assert!(began.elapsed() < plain * 20, "{:?}", began.elapsed());
 }
 
 /// A table with one column of each kind.

@@ -2,12 +2,15 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+mod attacks;
+mod cost;
 mod dev;
 mod faults;
 mod feed;
 mod feeds;
 mod large;
 mod metrics;
+mod moves;
 mod notify;
 mod operate;
 mod outage;

@@ -187,3 +187,44 @@ async fn capture_that_was_off_while_no_gateway_ran_or_looked_is_noticed() {
     client.resume(&gateway.socket("changes/")).await.expect("the gateway is back");
     assert_eq!(client.expect("resync").await["reason"], "capture_gap");
 }
+
+#[tokio::test]
+async fn an_order_by_labels_is_that_of_now() {
+    for declared in ["mood", "mood[]", "calm"] {
+        let database = Database::fresh().await;
+        database
+            .run(&format!(
+                "create type mood as enum ('low', 'high'); create domain calm as mood;
+                 create table moods (id bigint primary key, mood {declared});
+                 select pgfeed.watch('moods')"
+            ))
+            .await;
+        let gateway = Gateway::serving(&database).await;
+        let mut client = Client::connect(&gateway.socket("changes/")).await;
+        // Arrays have no order here; that their filter is read anew shows by the resync.
+        let filter = if declared == "mood[]" { "mood=neq.{}" } else { "mood=gt.low" };
+        let request =
+            json!({"type": "subscribe", "id": "moods", "table": "moods", "filter": filter});
+        client.ask(&request).await;
+        client.expect("subscribed").await;
+        let value = |label: &str| match declared {
+            "mood[]" => format!("array['{label}']::mood[]"),
+            _ => format!("'{label}'"),
+        };
+        for (change, label, id) in [
+            ("alter type mood add value 'middle' before 'high'", "middle", 1),
+            ("alter type mood rename value 'middle' to 'mild'", "mild", 2),
+        ] {
+            database.run(change).await;
+            database.run(&format!("insert into moods values ({id}, {})", value(label))).await;
+            assert_eq!(client.expect("resync").await["reason"], "table_changed", "{change}");
+            client.expect("subscribed").await;
+            // The row may lie before or after the place from which it is live again.
+            let after = format!("insert into moods values ({}, {})", id + 10, value(label));
+            database.run(&after).await;
+            let is_there =
+                |client: &Client| client.changes("moods").iter().any(|it| it.key["id"] == id + 10);
+            client.until("the row of the new label", is_there).await;
+        }
+    }
+}

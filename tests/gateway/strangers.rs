@@ -131,6 +131,29 @@ async fn only_http_1_1_is_spoken() {
     assert!(said.starts_with("HTTP/1.1 431") || said.is_empty(), "a huge head: {said}");
 }
 
+/// A proxy before the gateway may take the rest for the next client's request, or the other way.
+#[tokio::test]
+async fn a_request_that_two_readers_read_differently_is_the_last_of_its_connection() {
+    let (_database, gateway) = scene(&[]).await;
+    let next = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (headers, status) in [
+        ("Content-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200),
+        ("Content-Length: 0\r\nContent-Length: 30\r\n\r\n", 400),
+        ("Content-Length: 0, 0\r\n\r\n", 400),
+        ("Content-Length: +0\r\n\r\n", 400),
+        ("Transfer-Encoding: xchunked\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 400),
+        ("Content-Length : 3\r\n\r\nabc", 400),
+        ("X: a\r\n b\r\n\r\n", 400),
+        ("X: a\0b\r\n\r\n", 400),
+    ] {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: h\r\n{headers}{next}");
+        let (said, _) = talk(gateway.address(), request.as_bytes()).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{headers}: {said}");
+        assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{headers}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_huge_message_ends_the_connection_and_takes_no_memory() {
     let (_database, gateway) = scene(&[]).await;
@@ -253,7 +276,9 @@ async fn connections_have_limits_in_all_and_by_address() {
 
 #[tokio::test]
 async fn health_is_told_while_sockets_are_used_up() {
-    let (_database, gateway) = scene(&[("LIMITS__CONNECTIONS_MAX", "4")]).await;
+    // The silent ones stay as long as the test: no health by their places.
+    let patient = ("LIMITS__HANDSHAKE_TIMEOUT_MS", "60000");
+    let (_database, gateway) = scene(&[("LIMITS__CONNECTIONS_MAX", "4"), patient]).await;
     let mut silent = Vec::new();
     for _ in 0..130 {
         silent.push(TcpStream::connect(gateway.address()).await.expect("the kernel accepts"));

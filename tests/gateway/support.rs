@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
 pub(crate) mod random;
+pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod samples;
 mod tests;

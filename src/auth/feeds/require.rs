@@ -146,6 +146,12 @@ mod tests {
             assert!(!part(other.clone()), "{other}");
         }
         assert!(!holds("sub", &json!("{id}"), json!({})));
+        for spelling in ["07", "+7", "7.0", "7e0", " 7", "0x7"] {
+            let parts = Parts::from([("id".to_owned(), spelling.to_owned())]);
+            let wanted = Requirement::new("sub", &json!("{id}"), &["id"]).expect("can hold");
+            let Value::Object(seven) = json!({"sub": 7}) else { panic!("an object") };
+            assert!(!wanted.holds(&Claims::new(seven, "role", 0), &parts), "{spelling}");
+        }
         let level =
             |wanted: Value, claim: Value| holds("level", &wanted, json!({ "level": claim }));
         assert!(level(json!(1), json!(1)) && level(json!([1, 2]), json!(2)));

@@ -254,7 +254,7 @@ impl<'t> Subject<'t> {
         if self.kind == Kind::Array {
             return Err("arrays are compared here for equality alone".to_owned());
         }
-        if is_text && self.kind != Kind::Name && self.column.collation != Collation::Bytes {
+        if is_text && self.column.collation != Collation::Bytes {
             let message = "text is put in order here only under the collations C, POSIX, C.UTF-8 \
                            and ucs_basic; eq, in and like work under all";
             return Err(message.to_owned());

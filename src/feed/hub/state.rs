@@ -11,6 +11,10 @@ use crate::{
     wire::{Frames, frame::Message, reply},
 };
 
+/// What a piece may come to for all topics together, in times of the tail's size. Strangers make
+/// topics, and a row is encoded once for each that it concerns; who is beyond starts over.
+const ROUTES_TAILS_MAX: usize = 16;
+
 /// What the relay hands to the hub: some rows, and where they end.
 #[derive(Debug)]
 pub struct Piece {
@@ -192,6 +196,7 @@ impl State {
         notices: &mut Vec<Notice>,
     ) -> Vec<Route> {
         let mut builders: HashMap<u64, RouteBuilder> = HashMap::new();
+        let mut bytes = 0;
         for (order, row) in (0_u32..).zip(rows) {
             let Body::Change(change) = &row.body else { continue };
             let oid = change.table.oid;
@@ -200,7 +205,13 @@ impl State {
             let is_blind = change.new.is_none() && change.old.is_none();
             for topic in topics.candidates(&change.table, &images, is_blind) {
                 let builder = builders.entry(topic.id).or_default();
-                builder.add(&topic, Addressee::Topic, (order, change), &images);
+                bytes -= builder.bytes();
+                if bytes < ROUTES_TAILS_MAX * self.tail_bytes_max {
+                    builder.add(&topic, Addressee::Topic, (order, change), &images);
+                } else {
+                    builder.refuse(&topic, change, &images);
+                }
+                bytes += builder.bytes();
             }
         }
         let mut routes = Vec::with_capacity(builders.len());

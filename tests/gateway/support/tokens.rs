@@ -30,11 +30,13 @@ pub(crate) fn token_for(claims: &Value, ttl_seconds: u32) -> String {
     mint(&settings, order, jiff::Timestamp::now().as_second()).expect("a token")
 }
 
-/// A token with any header and payload, signed with HMAC-SHA256 by any key.
+/// A token with any header and payload, signed by any key: with HMAC-SHA512 where the header says
+/// HS512, else with HMAC-SHA256.
 pub(crate) fn forged(header: &Value, payload: &Value, key: &[u8]) -> String {
     let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let signed = format!("{}.{}", part(header), part(payload));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let hash = if header["alg"] == "HS512" { hmac::HMAC_SHA512 } else { hmac::HMAC_SHA256 };
+    let key = hmac::Key::new(hash, key);
     let tag = hmac::sign(&key, signed.as_bytes());
     format!("{signed}.{}", BASE64URL_NOPAD.encode(tag.as_ref()))
 }

@@ -181,6 +181,11 @@ impl Witness {
         }
     }
 
+    /// Every byte that came.
+    pub(crate) fn kept(&self) -> Vec<u8> {
+        self.kept.lock().expect("no reader panics").clone()
+    }
+
     /// Whether a text stands anywhere in what came.
     pub(crate) fn saw(&self, text: &str) -> bool {
         let kept = self.kept.lock().expect("no reader panics");
