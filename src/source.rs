@@ -19,6 +19,7 @@ pub mod retention;
 mod rhythm;
 mod rows;
 mod shapes;
+pub mod size;
 mod snapshot;
 mod types;
 pub mod wake;
