@@ -3,6 +3,7 @@
 pub mod access;
 pub mod build;
 pub mod cli;
+pub mod console;
 pub mod database;
 pub mod dev;
 pub mod doctor;

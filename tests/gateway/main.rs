@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+mod console;
 mod dev;
 mod faults;
 mod feed;
