@@ -12,3 +12,4 @@ pub mod ready;
 pub mod serve;
 pub mod tail;
 pub mod token;
+pub mod types;

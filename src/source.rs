@@ -4,6 +4,7 @@ pub mod admin;
 pub mod catalog;
 pub mod cluster;
 pub mod connect;
+pub mod describe;
 pub mod doctor;
 mod error;
 pub mod inspect;
