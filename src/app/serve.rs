@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     access,
     build::{self, Feed},
-    console::Sizes,
+    console,
     fitness::{Fitness, Unfit},
     ready::tell_manager,
 };
@@ -58,11 +58,7 @@ pub async fn run(
     let (hub, log) = (Arc::clone(&feed.context.hub), Arc::clone(&feed.log));
     let connections = TaskTracker::new();
     let drain = CancellationToken::new();
-    let sizes = settings.server.console.then(Arc::<Sizes>::default);
-    let measuring = sizes.as_ref().map(|sizes| {
-        let work = Arc::clone(sizes).run(Arc::clone(&log), Arc::clone(&hub), drain.clone());
-        tasks::spawn("sizes", work)
-    });
+    let (sizes, measuring) = console::measure(&settings, &feed, &drain).unzip();
     let fitness = Arc::new(Fitness::new(policy, Arc::clone(&feeds), log, hub));
     let keeping_up = tasks::spawn("metrics", metrics.clone().keep_up(drain.clone()));
     let site = Arc::new(Site {
@@ -77,7 +73,7 @@ pub async fn run(
             let fitness = Arc::clone(&fitness);
             Box::new(move || fitness.state())
         },
-        console: sizes.as_ref().map(Sizes::told),
+        console: sizes,
     });
     let limits = server::Limits {
         head: Duration::from_millis(settings.limits.handshake_timeout_ms),

@@ -72,9 +72,8 @@ fn value(column: &Column, is_exact: bool) -> String {
 
 fn shape(shape: &Shape, is_exact: bool) -> String {
     match shape {
-        Shape::Int => "number".to_owned(),
         Shape::BigInt | Shape::Number if is_exact => "number | string".to_owned(),
-        Shape::BigInt | Shape::Number => "number".to_owned(),
+        Shape::Int | Shape::BigInt | Shape::Number => "number".to_owned(),
         Shape::Bool => "boolean".to_owned(),
         Shape::Text => "string".to_owned(),
         Shape::Any => "unknown".to_owned(),
