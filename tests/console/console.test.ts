@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Locator, Page } from 'playwright-core'
+import type { Locator, Page, WebSocketRoute } from 'playwright-core'
 import { Dev } from './support.js'
 import type { Window } from './support.js'
 
@@ -157,6 +157,36 @@ test('a gateway that falls silent is called stale, not live, and nothing is miss
   await page.getByText('Live', { exact: true }).waitFor()
   await changes('Meanwhile').waitFor()
   expect(await changes('Meanwhile').count()).toBe(1)
+})
+
+test('what came while the connection was cut is shown when it is back, once', async () => {
+  let isCut = false
+  const open = new Set<WebSocketRoute>()
+  const cut = await dev.window({
+    onSocket: (route) => {
+      if (isCut) {
+        void route.close({ code: 1011 })
+        return
+      }
+      open.add(route)
+      route.connectToServer()
+    },
+  })
+  const there = cut.page.locator('#tail .change')
+  await dev.sql("insert into roles (profile_id, role) values (1, 'mentor')")
+  await there.filter({ hasText: 'insert' }).waitFor()
+  isCut = true
+  for (const route of open) await route.close({ code: 1011 })
+  await cut.page.getByText('Reconnecting', { exact: true }).waitFor()
+  await dev.sql("delete from roles where profile_id = 1 and role = 'mentor'")
+  // The gateway has told everybody of it by then, who was there to hear.
+  const roles = cut.page.getByRole('row').filter({ hasText: 'roles' })
+  await roles.getByRole('cell', { name: '2', exact: true }).waitFor()
+  expect(await there.filter({ hasText: 'delete' }).count()).toBe(0)
+  isCut = false
+  await there.filter({ hasText: 'delete' }).waitFor()
+  await cut.page.getByText('Live', { exact: true }).waitFor()
+  expect(await there.count()).toBe(2)
 })
 
 test('it can be used by keyboard alone', async () => {

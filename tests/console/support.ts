@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { chromium } from 'playwright-core'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Page, WebSocketRoute } from 'playwright-core'
 
 const run = promisify(execFile)
 const PROGRAM = process.env['PGFEED_PROGRAM'] ?? resolve('../../target/debug/pgfeed')
@@ -124,6 +124,7 @@ export class Dev {
         mistakes.push(`a request to ${request.url()}`)
       }
     })
+    if (look.onSocket) await page.routeWebSocket('**/ws/changes/', look.onSocket)
     await page.goto(this.url)
     await page.getByText('Live', { exact: true }).waitFor()
     return { page, mistakes }
@@ -142,6 +143,8 @@ export class Dev {
 export interface Look {
   readonly viewport?: { readonly width: number; readonly height: number }
   readonly colorScheme?: 'light' | 'dark'
+  /** Stands between the page and the gateway. */
+  readonly onSocket?: (route: WebSocketRoute) => void
 }
 
 export interface Window {

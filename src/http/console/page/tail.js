@@ -144,7 +144,7 @@ function gist({ effect, data, old, key }) {
         h('b', {}, name),
         ' ',
         h('del', {}, shown(old[name])),
-        h('span', { class: 'arrow', 'aria-label': 'became' }, ' → '),
+        h('span', { class: 'arrow', role: 'img', 'aria-label': 'became' }, ' → '),
         h('ins', {}, shown(data[name])),
       ),
     )
