@@ -18,15 +18,14 @@ const AFTER = [
   "delete from courses where title like 'Caches%'",
 ]
 
-/** For a person to look at; `npm run pictures` keeps those of the manual. */
-test.runIf(PICTURES)('the console is pictured in the light, the dark and on a phone', async () => {
+/** For a person to look at, and for the manual. */
+test.runIf(PICTURES)('the console is pictured in the light and the dark', async () => {
   const dev = await Dev.start()
   try {
     const student = await dev.token('--sub', '3', '--role', 'student')
     for (const [name, colorScheme, viewport] of [
       ['console.png', 'light', { width: 1280, height: 860 }],
       ['console-dark.png', 'dark', { width: 1280, height: 860 }],
-      ['console-phone.png', 'light', { width: 390, height: 1900 }],
     ] as const) {
       const { page } = await dev.window({ colorScheme, viewport })
       if (name !== 'console-dark.png') {
@@ -49,7 +48,7 @@ test.runIf(PICTURES)('the console is pictured in the light, the dark and on a ph
         .waitFor()
       if (name === 'console-dark.png') await page.locator('#tail summary').nth(2).click()
       await page.getByText('≈ 4').first().waitFor()
-      await page.waitForTimeout(1_500)
+      await page.waitForTimeout(700)
       await page.screenshot({ path: join(PICTURES ?? '', name) })
       for (const statement of AFTER) await dev.sql(statement)
     }
