@@ -22,7 +22,7 @@ const CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; 
                        frame-ancestors 'none'; require-trusted-types-for 'script'; \
                        trusted-types 'none'";
 
-/// The files of the page. A build for development reads them anew each time.
+/// The files of the page, in every build: what is tested is what is shipped.
 #[derive(Embed)]
 #[folder = "src/http/console/page"]
 struct Page;
