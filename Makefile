@@ -7,7 +7,7 @@ CARGO ?= cargo
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check lint fmt storm faults fuzz bench bench-writer bench-deflate client example test-matrix postgres
+.PHONY: help dev test check lint fmt storm faults fuzz bench bench-writer bench-deflate client console example test-matrix postgres
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -53,6 +53,10 @@ bench-deflate: ## what compressing frames would cost and save (needs a C compile
 client: ## check and test the npm package against a real gateway (needs node and npm)
 	$(CARGO) build --locked
 	cd client && npm ci && npm run build && npm run check && npm run size && npm test
+
+console: postgres ## test the console in a real browser (needs node, npm and Chromium)
+	$(CARGO) build --locked
+	cd tests/console && npm ci && npm run check && npm test
 
 example: postgres ## the academy: gateway, database, admin and student pages (needs node and npm)
 	$(CARGO) build --locked

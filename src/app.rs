@@ -3,6 +3,7 @@
 pub mod access;
 pub mod build;
 pub mod cli;
+pub mod console;
 pub mod database;
 pub mod dev;
 pub mod doctor;
@@ -11,3 +12,4 @@ pub mod ready;
 pub mod serve;
 pub mod tail;
 pub mod token;
+pub mod types;

@@ -24,6 +24,7 @@ pub mod shard;
 pub mod shared;
 pub mod subscriber;
 pub mod tail;
+pub mod tally;
 pub mod ticks;
 pub mod topic;
 
@@ -36,4 +37,5 @@ pub use log::{Body, ChangeLog, History, LogError, LogReader, LogRow};
 pub use relay::Relay;
 pub use subscriber::Subscriber;
 pub use tail::Tail;
+pub use tally::Tally;
 pub use topic::{Events, Topic, TopicKey, TopicSpec};

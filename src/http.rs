@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod console;
 pub mod door;
 pub mod opening;
 mod patient;

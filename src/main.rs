@@ -9,7 +9,7 @@ use pgfeed::{
         cli::{Cli, Command},
         database, dev, doctor,
         fitness::Unfit,
-        ready, serve, tail, token,
+        ready, serve, tail, token, types,
     },
     settings::Settings,
     telemetry,
@@ -78,6 +78,9 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Explain { table, token, key } => {
             let target = build::target(&settings)?;
             token::explain(&settings, &target, &table, token.as_deref(), &key).await?;
+        }
+        Command::Types { table, exact, out } => {
+            types::run(&build::target(&settings)?, &table, exact, out.as_deref()).await?;
         }
         Command::Tail { tables } => {
             let target = build::target(&settings)?;

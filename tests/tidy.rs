@@ -49,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["source"]),
     ("tokio_postgres_rustls", &["source"]),
     ("warp", &["http"]),
+    ("rust_embed", &["http"]),
     ("hyper", &["http", "auth"]),
     ("hyper_util", &["http", "auth"]),
     ("hyper_rustls", &["auth", "http"]),

@@ -42,6 +42,21 @@ Examples:
 It reads the row as it is now. It is for the owner: it tells of filters and columns that readers do
 not see.";
 
+const TYPES: &str = "\
+Examples:
+  pgfeed types --out src/tables.ts             every table on the feed
+  pgfeed types --table courses --table roles   two of them, to standard output
+  pgfeed types | diff src/tables.ts -          whether the file is as the database is
+
+One interface a table, and their registration with the client package, after which
+client.table('courses') and useTable('courses') know their rows and a misspelt table does not
+compile. Put the file where your project's TypeScript sees it; nothing has to import it. The text
+depends on the tables alone, so a diff of it shows what a migration changed.
+
+Types are those of the whole table: a reader whose grant or `columns` names fewer gets fewer. As
+usually wanted, bigint and numeric are `number` and arrays hold no null; with --exact the types
+have all that PostgreSQL may send.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -82,6 +97,19 @@ pub enum Command {
         /// Tables; all that are watched where none is named.
         #[arg(value_name = "TABLE")]
         tables: Vec<String>,
+    },
+    /// Print TypeScript interfaces for the tables on the feed.
+    #[command(after_help = TYPES)]
+    Types {
+        /// A table: `courses`, or `schema.courses`. May be repeated; all where none is named.
+        #[arg(long, value_name = "TABLE")]
+        table: Vec<String>,
+        /// Say in the types what is rare: integers beyond 2^53 as strings, nulls in arrays.
+        #[arg(long)]
+        exact: bool,
+        /// Write to this file instead, if that changes it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Print the settings in force, secrets left out.
     Config,

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::{build, serve};
 use crate::{
+    change::TableName,
     settings::{
         Settings,
         access::{Readers, TablePolicy},
@@ -34,9 +35,12 @@ async fn serve(settings: &mut Settings, cluster: &Cluster) -> anyhow::Result<()>
     let target = build::target(settings)?;
     Admin::connect(&target).await?.prepare_samples().await?;
     for table in SAMPLE_TABLES {
+        // It may have an entry already, written with its schema or without.
+        let is_it = |key: &&String| TableName::parse(key) == TableName::parse(table);
+        let key = settings.tables.keys().find(is_it).cloned();
         let policy = settings
             .tables
-            .entry((*table).to_owned())
+            .entry(key.unwrap_or_else(|| (*table).to_owned()))
             .or_insert_with(|| TablePolicy { read: Readers::Anyone, ..TablePolicy::default() });
         policy.undurable = true;
     }
@@ -49,6 +53,7 @@ fn greet(address: std::net::SocketAddr, url: &str) {
     println!();
     println!("  database   psql {url}");
     println!("  tables     {}", SAMPLE_TABLES.join(", "));
+    println!("  console    http://{address}/console/");
     println!("  listen     websocat ws://{address}/ws/changes/?table=courses");
     println!("  change     psql {url} -c \"update courses set title = title || '!'\"");
     println!();

@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     access,
     build::{self, Feed},
+    console,
     fitness::{Fitness, Unfit},
     ready::tell_manager,
 };
@@ -55,9 +56,10 @@ pub async fn run(
     let access = Arc::<Policy>::clone(&policy);
     let feed = Feed::start(&settings, target, access, Some(Arc::clone(&policy)));
     let (hub, log) = (Arc::clone(&feed.context.hub), Arc::clone(&feed.log));
-    let fitness = Arc::new(Fitness::new(policy, Arc::clone(&feeds), log, hub));
     let connections = TaskTracker::new();
     let drain = CancellationToken::new();
+    let (sizes, measuring) = console::measure(&settings, &feed, &drain).unzip();
+    let fitness = Arc::new(Fitness::new(policy, Arc::clone(&feeds), log, hub));
     let keeping_up = tasks::spawn("metrics", metrics.clone().keep_up(drain.clone()));
     let site = Arc::new(Site {
         context: Arc::clone(&feed.context),
@@ -71,6 +73,7 @@ pub async fn run(
             let fitness = Arc::clone(&fitness);
             Box::new(move || fitness.state())
         },
+        console: sizes,
     });
     let limits = server::Limits {
         head: Duration::from_millis(settings.limits.handshake_timeout_ms),
@@ -103,6 +106,7 @@ pub async fn run(
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
     watching.abort();
     keeping_up.abort();
+    measuring.iter().for_each(tokio::task::JoinHandle::abort);
     feed.stop().await;
     tracing::info!("Drained.");
     ended

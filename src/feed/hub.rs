@@ -17,7 +17,7 @@ use tokio::{sync::watch, time::Instant};
 pub use self::state::Piece;
 use self::state::State;
 use super::{
-    Catalog, Chunk, CursorMark, Notice, Subscriber, Topic, TopicSpec,
+    Catalog, Chunk, CursorMark, Notice, Subscriber, Tally, Topic, TopicSpec,
     cut::Cut,
     shard::{Command, Inbox, Shard},
 };
@@ -243,6 +243,11 @@ impl Hub {
     /// A chunk of the tail.
     pub fn chunk(&self, seq: u64) -> Option<Arc<Chunk>> {
         self.state().chunk(seq)
+    }
+
+    /// How many changes of a table were published.
+    pub fn tally(&self, table: u32) -> Tally {
+        self.state().tally(table)
     }
 
     /// The first chunk that may hold something `position` lacks, if the tail has all of it.

@@ -21,9 +21,9 @@ pub enum State {
 impl Site {
     /// The answer of /readyz. Its reason is for the operator: it may name tables.
     pub(super) fn ready(&self) -> Answer {
-        let lag_ms = self.context.hub.lag_ms();
+        let (lag_ms, reason) = self.readiness();
         let lag = lag_ms.map_or("null".to_owned(), |lag_ms| lag_ms.to_string());
-        match self.unready(lag_ms) {
+        match reason {
             None => answer::json(StatusCode::OK, format!("{{\"ready\":true,\"lag_ms\":{lag}}}")),
             Some(reason) => {
                 let reason = serde_json::Value::from(reason);
@@ -31,6 +31,12 @@ impl Site {
                 answer::json(StatusCode::SERVICE_UNAVAILABLE, text)
             }
         }
+    }
+
+    /// The lag, and why clients cannot be served exactly, where they cannot.
+    pub(super) fn readiness(&self) -> (Option<u64>, Option<String>) {
+        let lag_ms = self.context.hub.lag_ms();
+        (lag_ms, self.unready(lag_ms))
     }
 
     fn unready(&self, lag_ms: Option<u64>) -> Option<String> {

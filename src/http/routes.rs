@@ -9,6 +9,7 @@ use warp::{Filter, Rejection, path::FullPath};
 
 use super::{
     answer::{self, Answer},
+    console::Sizes,
     door::{Door, Refused},
     opening::{self, Opening},
     ready::State,
@@ -55,6 +56,8 @@ pub struct Site {
     pub fitness: Box<dyn Fn() -> State + Send + Sync>,
     /// Renders the metrics.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Where the console is on: the sizes of tables.
+    pub console: Option<Sizes>,
 }
 
 /// A request as far as any route looks at it.
@@ -124,8 +127,13 @@ impl Site {
             let message = "the gateway's connections are used up; try again later";
             return answer::error(Code::TooManyConnections, message);
         }
+        if (is_get || request.method == Method::HEAD)
+            && let Some(answer) = self.console(&request, path, side).await
+        {
+            return answer;
+        }
         let is_asked = is_get || request.method == Method::OPTIONS;
-        match split_feed(path).filter(|_| is_asked && side != Side::Admin) {
+        match split_feed(path).filter(|_| is_asked && self.has_feeds(side, path)) {
             Some(("ws", feed)) if is_get => self.web_socket(request, feed).await,
             Some(("sse", feed)) => self.sse(request, feed).await,
             Some(("poll", feed)) => self.poll(request, feed).await,

@@ -11,5 +11,6 @@ mod safety;
 mod schema;
 mod status;
 mod ticks;
+mod types;
 mod wake;
 mod watch;

@@ -5,8 +5,14 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     change::{Position, Snapshot, cursor::RUNS_MAX},
     feed::{
-        Body, Chunk, CursorMark, LogRow, Notice, Route, Topic, TopicKey, TopicSpec, cut::Cut,
-        encode::Addressee, index::TableTopics, judge::Images, route::RouteBuilder, tail::Tail,
+        Body, Chunk, CursorMark, LogRow, Notice, Route, Topic, TopicKey, TopicSpec,
+        cut::Cut,
+        encode::Addressee,
+        index::TableTopics,
+        judge::Images,
+        route::RouteBuilder,
+        tail::Tail,
+        tally::{Tallies, Tally},
     },
     wire::{Frames, frame::Message, reply},
 };
@@ -41,6 +47,7 @@ pub(super) struct State {
     by_id: HashMap<u64, Entry>,
     by_table: HashMap<u32, TableTopics>,
     next_topic: u64,
+    tallies: Tallies,
 }
 
 #[derive(Debug)]
@@ -59,6 +66,7 @@ impl State {
             by_id: HashMap::new(),
             by_table: HashMap::new(),
             next_topic: 1,
+            tallies: Tallies::default(),
         }
     }
 
@@ -154,6 +162,10 @@ impl State {
         }))
     }
 
+    pub(super) fn tally(&self, table: u32) -> Tally {
+        self.tallies.of(table)
+    }
+
     /// Routes a piece and keeps it.
     pub(super) fn publish(&mut self, piece: Piece) -> Arc<Chunk> {
         let fits = piece.position.since.ids.runs().len() <= RUNS_MAX;
@@ -166,6 +178,7 @@ impl State {
             }
         }
         let bytes = piece.rows.iter().map(LogRow::bytes).sum();
+        self.tallies.count(&piece.rows);
         self.tail.as_mut().expect("the relay restarts the hub first").make_room(bytes);
         let routes = self.route(&piece.rows, cursor.as_ref(), &mut notices);
         let ends = self.end_topics(&notices);

@@ -3,7 +3,7 @@
 mod cluster;
 mod session;
 
-pub(crate) use cluster::{Database, database};
+pub(crate) use cluster::{Database, database, socket_folder};
 pub(crate) use session::Session;
 
 /// An error as a person sees it: message and hint, down the chain.
