@@ -1,13 +1,13 @@
 # What can be done with this project. `make` alone lists it.
 #
-# Everything is run through cargo; nothing is downloaded by us but Debian's PostgreSQL, where there is
-# none and apt can get it.
+# Everything is run through cargo and npm; nothing else is downloaded by us but Debian's PostgreSQL and
+# what the tests run beside it, where they are missing and apt can get them.
 
 CARGO ?= cargo
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check lint fmt storm faults fuzz bench bench-writer bench-deflate client console example test-matrix postgres
+.PHONY: help dev test check lint fmt storm faults fuzz bench bench-writer bench-deflate client console example test-matrix postgres programs
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -16,7 +16,7 @@ help: ## list these commands
 dev: postgres ## a database with sample tables and a gateway, in one command
 	$(CARGO) run --quiet -- dev
 
-test: postgres ## all tests, against a real PostgreSQL
+test: postgres programs ## all tests: gateway, npm package, browser, against a real PostgreSQL
 	scripts/test
 
 check: lint test ## everything that must hold
@@ -50,9 +50,9 @@ bench-writer: postgres ## what capture costs a write, on two disks (under six mi
 bench-deflate: ## what compressing frames would cost and save (needs a C compiler and zlib.h)
 	sh bench/deflate/run.sh
 
-client: ## check and test the npm package against a real gateway (needs node and npm)
+client: postgres programs ## check and test the npm package and the academy (needs node 20)
 	$(CARGO) build --locked
-	cd client && npm ci && npm run build && npm run check && npm run size && npm test
+	scripts/test-client
 
 console: postgres ## test the console in a real browser (needs node, npm and Chromium)
 	$(CARGO) build --locked
@@ -69,3 +69,7 @@ test-matrix: ## the suite on PostgreSQL 14 to 18
 # PostgreSQL's server programs, got where they are missing.
 postgres:
 	@scripts/postgres
+
+# What the tests run beside it: node, a browser, nginx, pgbouncer.
+programs:
+	@scripts/programs

@@ -17,7 +17,10 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-definitions': ['error', 'interface'],
       // `RowOf<N>` is the default only until a project registers its tables.
       '@typescript-eslint/no-unnecessary-type-arguments': 'off',
-      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
     },
   },
   { files: ['src/react/**'], rules: { 'no-restricted-imports': 'off' } },

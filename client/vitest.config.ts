@@ -24,6 +24,8 @@ function react(major: '18' | '19') {
       name: `react ${major}`,
       include: ['test/react/**/*.test.tsx'],
       provide: { reactMajor: major },
+      // So that it gets the React of this run.
+      server: { deps: { inline: ['@tanstack/react-query'] } },
       globalSetup,
       ...patient,
     },
@@ -40,6 +42,15 @@ export default defineConfig({
           include: ['test/gateway/**/*.test.{ts,tsx}'],
           globalSetup,
           ...patient,
+        },
+      },
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup,
+          ...patient,
+          testTimeout: 2 * PATIENCE_MS,
         },
       },
       react('18'),

@@ -3,27 +3,23 @@ import type { EndReason, ErrorCode } from './wire.js'
 /** When to come back after a connection ended. */
 export type Comeback = 'backoff' | 'later' | 'token' | 'never'
 
-interface Close {
-  readonly comeback: Comeback
-  readonly meaning: string
-}
+type Close = readonly [comeback: Comeback, meaning: string]
 
 const CLOSES: Readonly<Record<number, Close>> = {
-  1001: { comeback: 'backoff', meaning: 'the gateway restarts' },
-  1009: { comeback: 'never', meaning: 'too large' },
-  4400: { comeback: 'never', meaning: 'bad messages' },
-  4401: { comeback: 'token', meaning: 'token refused' },
-  4403: { comeback: 'never', meaning: 'feed not allowed' },
-  4408: { comeback: 'backoff', meaning: 'too slow' },
-  4429: { comeback: 'later', meaning: 'limit reached' },
+  1001: ['backoff', 'the gateway restarts'],
+  1009: ['never', 'too large'],
+  4400: ['never', 'bad messages'],
+  4401: ['token', 'token refused'],
+  4403: ['never', 'feed not allowed'],
+  4408: ['backoff', 'too slow'],
+  4429: ['later', 'limit reached'],
 }
 
 /** A limit is not lifted by asking again at once. */
 export const LATER_MS = 5_000
 
 export function closeOf(code: number, reason: string): Close {
-  const known = CLOSES[code]
-  return known ?? { comeback: 'backoff', meaning: reason || 'connection lost' }
+  return CLOSES[code] ?? ['backoff', reason || 'connection lost']
 }
 
 /** What to do with a subscription that got an error. */
@@ -40,8 +36,9 @@ const REMEDIES: Partial<Record<ErrorCode | EndReason, Remedy>> = {
   too_many_connections: 'later',
   too_many_subscriptions: 'later',
   too_many_messages: 'later',
-  // A migration may drop a table and make it again.
+  // A migration may drop a table and make it again; settings may give a feed another.
   table_unwatched: 'later',
+  not_found: 'later',
 }
 
 /** Asked again as it is, a bad request stays bad; so does what this version does not know. */

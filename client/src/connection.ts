@@ -9,7 +9,7 @@ import { TokenKeeper } from './token-keeper.js'
 import type { GetToken } from './token-keeper.js'
 import { onWake } from './wake.js'
 import type { ServerMessage } from './wire.js'
-import { openWebSocket } from './websocket.js'
+import { dial, openWebSocket } from './websocket.js'
 
 export interface ConnectionStatus {
   readonly state: ConnectionState
@@ -31,7 +31,7 @@ export const CONNECTING: ConnectionStatus = {
   lagMs: 0,
 }
 
-export interface ConnectionOptions extends Omit<LinkOptions, 'token' | 'better'> {
+export interface ConnectionOptions extends Omit<LinkOptions, 'token' | 'better' | 'dial'> {
   readonly transport: Transport | 'auto'
   readonly token: GetToken | string | null
   /** From which lag on the page is told that it is stale. */
@@ -163,7 +163,7 @@ export class Connection {
     // Without a token there was no attempt, and so none that speaks against the transport.
     let code = 0
     try {
-      const open = await openerOf(this.#choice.transport)
+      const open = await openerOf(this.#choice.transport, this.#options.feed)
       const { token, isOther } = await this.#keeper.take()
       if (!isCurrent()) return
       if (isOther) this.#handlers.onIdentity()
@@ -176,6 +176,7 @@ export class Connection {
         {
           ...this.#options,
           token,
+          dial,
           better: this.#options.transport === 'auto' ? openWebSocket : undefined,
         },
         {
@@ -239,7 +240,7 @@ export class Connection {
   #end(end: LinkEnd): void {
     this.#turn += 1
     const wasGreeted = this.#isGreeted
-    const { comeback, meaning } = closeOf(end.code, end.reason)
+    const [comeback, meaning] = closeOf(end.code, end.reason)
     this.#forget()
     if (comeback === 'never') {
       this.close(meaning)
@@ -266,8 +267,9 @@ export class Connection {
   }
 }
 
-async function openerOf(transport: Transport): Promise<OpenLink> {
-  return transport === 'websocket' ? openWebSocket : (await import('./http.js'))[transport]
+async function openerOf(transport: Transport, feed: string | undefined): Promise<OpenLink> {
+  const isUsual = transport === 'websocket' && feed === undefined
+  return isUsual ? openWebSocket : (await import('./lazy.js'))[transport]
 }
 
 /** A gateway tells a position only when it knows the log; one to catch up from is an old one. */

@@ -87,7 +87,8 @@ export class Hub implements ConnectionHandlers {
         return
       case 'heartbeat':
         this.#each((one) => {
-          if (message.cursor !== undefined) one.advance(message.cursor)
+          const isMeant = message.id === undefined || one.id === message.id
+          if (isMeant && message.cursor !== undefined) one.advance(message.cursor)
         })
         return
       case 'authenticated':
@@ -104,10 +105,7 @@ export class Hub implements ConnectionHandlers {
       case 'hello':
       case 'pong':
         return
-      case 'subscribed':
-      case 'snapshot':
-      case 'live':
-      case 'resync':
+      default:
         this.#each((one) => {
           if (one.id === message.id) one.receive(message)
         })
@@ -120,13 +118,9 @@ export class Hub implements ConnectionHandlers {
       const remedy = one.refuse(code, message)
       // It may still run: a lane whose rows have another shape does.
       if (remedy === 'afresh' && id) this.connection.link?.unsubscribe(id)
-      if (remedy === 'never' || remedy === 'token') return
-      one.retry = setTimeout(
-        () => {
-          this.#ask(one)
-        },
-        remedy === 'later' ? LATER_MS + backoffMs(3) : backoffMs(0),
-      )
+      if (one.state === 'refused') return
+      const waitMs = remedy === 'later' ? LATER_MS + backoffMs(3) : backoffMs(0)
+      one.retry = setTimeout(this.#ask, waitMs, one)
     })
   }
 }

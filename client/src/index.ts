@@ -1,14 +1,16 @@
 export { createClient } from './client.js'
-export type {
-  Client,
-  ClientOptions,
-  EventOptions,
-  LiveOptions,
-  TableFeed,
-  TableOptions,
-} from './client.js'
+export type { Client, ClientOptions } from './client.js'
 export type { ConnectionStatus } from './connection.js'
 export type { OnEvent, OnTableError, Resync, TableEvent } from './events.js'
+export type {
+  EventOptions,
+  Feed,
+  LiveOptions,
+  OpenFeed,
+  OrderOptions,
+  TableFeed,
+  TableOptions,
+} from './feed.js'
 export type { Transport } from './link.js'
 export type { SetState, SetStatus } from './live-set.js'
 export type { ConnectionState } from './state.js'

@@ -1,7 +1,7 @@
-import { keepTrying } from './trial.js'
-import { Lane, groupRequests } from './lane.js'
+import { Lane, groupRequests, isNarrow } from './lane.js'
 import type { Link, LinkEnd, LinkHandlers, LinkOptions } from './link.js'
-import type { ErrorCode, SubscribeRequest } from './wire.js'
+import { keepTrying } from './trial.js'
+import type { ErrorCode, ServerMessage, SubscribeRequest } from './wire.js'
 
 /** What an answer refused: the subscriptions of its lane, and no more. */
 interface Refusal {
@@ -15,12 +15,19 @@ export type Ending = LinkEnd | Refusal
 export type RunLane = (lane: Lane, request: LaneRequest) => Promise<Ending>
 
 export interface LaneRequest {
+  /** With the newest token. */
   readonly options: LinkOptions
-  /** Asks the gateway; the token is the newest. */
+  /** Asks the gateway over HTTP. */
   readonly send: (url: URL) => Promise<Response>
 }
 
-/** The link that both HTTP transports are: lanes, opened for what was asked for in one turn. */
+const OWN_ROWS = 'a declared feed has its own filter, columns and events'
+const PONG_WITHIN_MS = 3_000
+
+/**
+ * The link of addresses that say all they want: the HTTP transports, and declared feeds. It is
+ * lanes, opened for what was asked for in one turn.
+ */
 export function openLanes(
   options: LinkOptions,
   handlers: LinkHandlers,
@@ -33,26 +40,48 @@ export function openLanes(
   let isOver = false
   const stopTrials = options.better ? keepTrying(options.better, options, handlers) : null
 
+  function onMessage(message: ServerMessage): void {
+    handlers.onMessage(message)
+    // What was refused is asked for anew, if at all, and under another name.
+    const isEnd = message.type === 'error' || message.type === 'unsubscribed'
+    if (isEnd && message.id !== undefined) unsubscribe(message.id)
+  }
+
+  function unsubscribe(id: string): void {
+    asked = asked.filter((request) => request.id !== id)
+    for (const lane of lanes) {
+      if (lane.leave(id)) drop(lane)
+    }
+  }
+
+  function drop(lane: Lane): void {
+    lanes.delete(lane)
+    lane.abort()
+  }
+
   function close(): void {
     isOver = true
     stopTrials?.()
-    for (const lane of lanes) lane.abort()
-    lanes.clear()
+    lanes.forEach(drop)
   }
 
   function open(requests: readonly SubscribeRequest[]): void {
-    const lane = new Lane(requests, handlers.onMessage)
+    const lane = new Lane(options.feed, requests, onMessage)
     lanes.add(lane)
-    const request = (url: URL): Promise<Response> =>
+    if (options.feed !== undefined && requests.some(isNarrow)) {
+      lane.refuse('forbidden', OWN_ROWS)
+      return
+    }
+    const send = (url: URL): Promise<Response> =>
       options.fetch(url, {
         headers: token ? { authorization: `Bearer ${token}` } : {},
         cache: 'no-store',
         signal: lane.signal,
       })
-    void run(lane, { options, send: request })
-      .catch((error: unknown): Ending => ({ code: 1006, reason: String(error), isDown: true }))
+    void run(lane, { options: { ...options, token }, send })
+      .catch((error: unknown): Ending => ({ code: 1006, reason: messageOf(error), isDown: true }))
       .then((ending) => {
-        if (lanes.delete(lane) && !isOver) end(lane, ending)
+        if (lanes.has(lane) && !isOver) end(lane, ending)
       })
   }
 
@@ -60,8 +89,9 @@ export function openLanes(
     if (typeof ending.code === 'number') {
       close()
       handlers.onEnd(ending)
-    } else if (lane.requests.length > 1) {
+    } else if (options.feed === undefined && lane.requests.length > 1) {
       // One of several was refused: alone, each gets its own answer.
+      drop(lane)
       for (const request of lane.requests) open([request])
     } else {
       lane.refuse(ending.code, ending.message)
@@ -75,29 +105,30 @@ export function openLanes(
       queueMicrotask(() => {
         const requests = asked
         asked = []
-        if (!isOver) groupRequests(requests).forEach(open)
+        if (!isOver) groupRequests(requests, options.feed).forEach(open)
       })
     },
-    unsubscribe: (id) => {
-      asked = asked.filter((request) => request.id !== id)
-      for (const lane of lanes) {
-        if (!lane.leave(id)) continue
-        lanes.delete(lane)
-        lane.abort()
-      }
-    },
+    unsubscribe,
     authenticate: (next) => {
       token = next
-      if (!reopensForToken) return
       for (const lane of [...lanes]) {
-        lanes.delete(lane)
-        lane.abort()
+        lane.say?.({ type: 'auth', token: next })
+        if (!reopensForToken) continue
+        drop(lane)
         open(lane.requests)
       }
+      handlers.onMessage({ type: 'authenticated', expires_at: '' })
     },
-    ping: () => false,
+    ping: () => {
+      for (const lane of lanes) lane.hurry(PONG_WITHIN_MS)
+      return false
+    },
     close,
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** What an answer that is not 200 means. */
@@ -105,10 +136,9 @@ export async function endingOf(response: Response): Promise<Ending> {
   const body = (await response.json().catch(() => null)) as Partial<Refusal> | null
   const message = body?.message ?? `HTTP ${String(response.status)}`
   if (response.status === 401) return { code: 4401, reason: message }
-  // No such path: something else answers there, not a gateway.
-  if (response.status === 404) return { code: 1006, reason: message }
   if (body?.code && response.status < 429) return { code: body.code, message }
   const seconds = response.headers.get('retry-after')
+  // Without a code something else answers there, not a gateway.
   if (response.status < 429) return { code: 1006, reason: message }
   return {
     code: response.status === 429 ? 4429 : 1006,

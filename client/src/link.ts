@@ -31,6 +31,10 @@ export interface Link {
 export interface LinkOptions {
   /** The gateway's address, to which `ws/changes/` and the like are added. */
   readonly url: URL
+  /** A declared feed, which stands for `changes` there. */
+  readonly feed: string | undefined
+  /** Opens a socket. What only some pages load gets it from here, so that it is there once. */
+  readonly dial: Dial
   readonly token: string | null
   /** The transport that this one stands in for, to be tried now and then. */
   readonly better?: OpenLink | undefined
@@ -38,6 +42,14 @@ export interface LinkOptions {
   readonly WebSocket: typeof WebSocket
   readonly fetch: typeof fetch
 }
+
+/** Opens a socket, whose end and messages are heard. */
+export type Dial = (
+  url: URL,
+  options: LinkOptions,
+  onMessage: (message: ServerMessage) => void,
+  onEnd: (end: LinkEnd) => void,
+) => WebSocket
 
 export type OpenLink = (options: LinkOptions, handlers: LinkHandlers) => Link
 

@@ -30,8 +30,6 @@ export function compareValues(a: unknown, b: unknown): number {
 
 /** A bigint column gives numbers, and strings of digits where a number would round. */
 function comparable(value: unknown): string | number | bigint | boolean {
-  if (typeof value === 'string') return isLongInteger(value) ? BigInt(value) : value
-  return typeof value === 'number' || typeof value === 'boolean'
-    ? value
-    : JSON.stringify(value ?? null)
+  if (typeof value === 'object') return JSON.stringify(value)
+  return typeof value === 'string' && isLongInteger(value) ? BigInt(value) : (value as number)
 }

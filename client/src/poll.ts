@@ -10,6 +10,8 @@ interface PollAnswer {
 }
 
 const WAIT_S = 20
+/** While the gateway is behind it is asked more often, for that it no longer is. */
+const BEHIND_WAIT_S = 2
 
 /** Long poll: works wherever a page can be fetched. */
 export function openPoll(options: LinkOptions, handlers: LinkHandlers): Link {
@@ -17,19 +19,24 @@ export function openPoll(options: LinkOptions, handlers: LinkHandlers): Link {
 }
 
 async function runPolls(lane: Lane, { options, send }: LaneRequest): Promise<Ending> {
+  let lagMs = 0
   for (;;) {
-    const url = lane.url(options.url, 'poll/changes/')
-    url.searchParams.set('wait', String(WAIT_S))
+    const url = lane.url(options.url, 'poll')
+    url.searchParams.set('wait', String(lagMs > 0 ? BEHIND_WAIT_S : WAIT_S))
     const response = await send(url)
     if (!response.ok) return endingOf(response)
     const answer = options.parse(await response.text()) as PollAnswer
     // Nothing says hello here. The next answer is due within the wait.
     lane.relay({ type: 'hello', protocol: 1, server: '', heartbeat_ms: WAIT_S * 1000 })
-    for (const message of answer.messages) lane.relay(message)
+    lagMs = 0
+    for (const message of answer.messages) {
+      if (message.type === 'heartbeat') lagMs = message.lag_ms
+      else lane.relay(message)
+    }
     const last = answer.messages.at(-1)
     // No answer says that it was the last; more would come at once.
     if (last?.type === 'cursor' && last.partial) lane.commit(answer.cursor, true)
     else lane.settle(answer.cursor)
-    lane.relay({ type: 'heartbeat', at: '', lag_ms: 0 })
+    lane.relay({ type: 'heartbeat', at: '', lag_ms: lagMs })
   }
 }

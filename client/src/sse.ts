@@ -13,7 +13,7 @@ export function openSse(options: LinkOptions, handlers: LinkHandlers): Link {
 }
 
 async function runStream(lane: Lane, { options, send }: LaneRequest): Promise<Ending> {
-  const response = await send(lane.url(options.url, 'sse/changes/'))
+  const response = await send(lane.url(options.url, 'sse'))
   if (!response.ok || !response.body) return endingOf(response)
   let retryMs: number | undefined
   const lines = new EventLines((id, data) => {
@@ -25,6 +25,7 @@ async function runStream(lane: Lane, { options, send }: LaneRequest): Promise<En
   for (;;) {
     const { done, value } = await reader.read()
     if (done) break
+    lane.heard()
     lines.push(decoder.decode(value, { stream: true }))
     retryMs = lines.retryMs
   }

@@ -10,41 +10,21 @@ export type ConnectionState = 'connecting' | 'live' | 'stale' | 'offline' | 'clo
 
 export type ConnectionEvent = 'fresh' | 'behind' | 'lost' | 'failed' | 'woken' | 'close'
 
+const USUALLY = {
+  fresh: 'live',
+  behind: 'stale',
+  lost: 'connecting',
+  failed: 'offline',
+  close: 'closed',
+} as const
+
 // A missing cell is a compile error: every state answers every event.
 export const NEXT_STATE: Record<ConnectionState, Record<ConnectionEvent, ConnectionState>> = {
-  connecting: {
-    fresh: 'live',
-    behind: 'stale',
-    lost: 'connecting',
-    failed: 'offline',
-    woken: 'connecting',
-    close: 'closed',
-  },
-  live: {
-    fresh: 'live',
-    behind: 'stale',
-    lost: 'connecting',
-    failed: 'offline',
-    woken: 'live',
-    close: 'closed',
-  },
-  stale: {
-    fresh: 'live',
-    behind: 'stale',
-    lost: 'connecting',
-    failed: 'offline',
-    woken: 'stale',
-    close: 'closed',
-  },
+  connecting: { ...USUALLY, woken: 'connecting' },
+  live: { ...USUALLY, woken: 'live' },
+  stale: { ...USUALLY, woken: 'stale' },
   // Stays offline through a further attempt, so that an indicator does not flicker.
-  offline: {
-    fresh: 'live',
-    behind: 'stale',
-    lost: 'offline',
-    failed: 'offline',
-    woken: 'connecting',
-    close: 'closed',
-  },
+  offline: { ...USUALLY, lost: 'offline', woken: 'connecting' },
   closed: {
     fresh: 'closed',
     behind: 'closed',

@@ -50,10 +50,11 @@ export class Subscription {
   id: string | null = null
   /** What would lift a refusal. */
   remedy: Remedy | null = null
+  /** Where it stands. */
+  cursor: string | undefined
   /** When it is asked for again. */
   retry: ReturnType<typeof setTimeout> | undefined
   readonly #deliver: (delivery: Delivery) => void
-  #cursor: string | undefined
   #shape: string | undefined
   #topic: string | null = null
   #key: readonly string[] = []
@@ -73,10 +74,6 @@ export class Subscription {
     return this.state === 'live' && this.#rows === null
   }
 
-  get cursor(): string | undefined {
-    return this.#cursor
-  }
-
   /** Whether a change by `topic` is its own: only once it has caught up. */
   isOn(topic: string | undefined): boolean {
     return this.state === 'live' && this.#topic === topic
@@ -87,9 +84,9 @@ export class Subscription {
     this.#forgetPending()
     this.id = id
     this.#rowsCut = null
-    this.#rows = this.spec.snapshot && this.#cursor === undefined ? [] : null
+    this.#rows = this.spec.snapshot && this.cursor === undefined ? [] : null
     this.#enter('asked')
-    return { id, ...this.spec, since: this.#cursor, shape: this.#shape }
+    return { id, ...this.spec, since: this.cursor, shape: this.#shape }
   }
 
   receive(message: SubscriptionMessage): void {
@@ -144,14 +141,14 @@ export class Subscription {
   /** A position told while nothing happened. Never one that would skip what is still held. */
   advance(cursor: string): void {
     if (this.state !== 'live') return
-    if (this.#pending.length === 0 && !this.#torn && this.#rows === null) this.#cursor = cursor
+    if (this.#pending.length === 0 && !this.#torn && this.#rows === null) this.cursor = cursor
   }
 
   /** Forgets the position: what is held was never, or is no longer, what the gateway has. */
   void(reason: ResyncReason): void {
     this.#forgetPending()
     this.#torn = false
-    this.#cursor = undefined
+    this.cursor = undefined
     this.#shape = undefined
     this.#deliver({ type: 'resync', reason })
   }
@@ -187,7 +184,7 @@ export class Subscription {
   }
 
   #moveTo(cursor: string, whole: boolean): void {
-    if (this.#rows === null) this.#cursor = cursor
+    if (this.#rows === null) this.cursor = cursor
     else this.#rowsCut = { cursor, whole }
   }
 

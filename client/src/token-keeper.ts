@@ -9,24 +9,21 @@ export interface TokenHandlers {
   readonly onOther: () => void
 }
 
-const UNUSED = Symbol('no token was used yet')
+/** The subject while no token was used yet. */
+const UNUSED = Symbol()
 
 /** Fetches tokens: before a connection is made, and again before one ends. */
 export class TokenKeeper {
-  readonly #get: GetToken | null
+  readonly #get: GetToken | null = null
   readonly #handlers: TokenHandlers
-  #token: string | null
+  #token: string | null = null
   #subject: unknown = UNUSED
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(source: GetToken | string | null, handlers: TokenHandlers) {
-    this.#get = typeof source === 'function' ? source : null
-    this.#token = typeof source === 'function' ? null : source
+    if (typeof source === 'function') this.#get = source
+    else this.#token = source
     this.#handlers = handlers
-  }
-
-  get token(): string | null {
-    return this.#token
   }
 
   /** Whether a refused token can be replaced without anyone's doing. */

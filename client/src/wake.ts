@@ -14,8 +14,9 @@ export function onWake({ wake, leave }: WakeHandlers): () => void {
   }
   // Those of the document rise to the window, so that one place hears all.
   const names = ['online', 'offline', 'visibilitychange', 'pageshow', 'pagehide']
-  for (const name of names) addEventListener(name, hear)
+  const aborter = new AbortController()
+  for (const name of names) addEventListener(name, hear, aborter)
   return () => {
-    for (const name of names) removeEventListener(name, hear)
+    aborter.abort()
   }
 }

@@ -1,35 +1,18 @@
-import type { LinkHandlers, LinkOptions, Link } from './link.js'
+import type { Dial, Link, LinkHandlers, LinkOptions } from './link.js'
 import { Pace } from './pace.js'
 import type { ServerMessage } from './wire.js'
 
-/**
- * The token travels as a subprotocol: a browser cannot set headers here, and an address ends up in
- * the log files of proxies.
- */
+/** The feed `changes`: one socket for all subscriptions, each asked for by message. */
 export function openWebSocket(options: LinkOptions, handlers: LinkHandlers): Link {
-  const url = new URL('ws/changes/', options.url)
-  url.protocol = url.protocol.replace('http', 'ws')
-  const protocols = ['pgfeed.v1', ...(options.token ? [`bearer.${options.token}`] : [])]
-  const socket = new options.WebSocket(url, protocols)
+  const socket = dial(new URL('ws/changes/', options.url), options, handlers.onMessage, (end) => {
+    pace.stop()
+    handlers.onEnd(end)
+  })
   const pace = new Pace((message) => {
     socket.send(JSON.stringify(message))
   })
-  // Tells nothing that `onclose` does not, but Node's `ws` throws an error that nobody hears.
-  socket.onerror = () => undefined
   socket.onopen = () => {
     pace.start()
-  }
-  socket.onmessage = (event: MessageEvent<string>) => {
-    handlers.onMessage(options.parse(event.data) as ServerMessage)
-  }
-  socket.onclose = (event) => {
-    pace.stop()
-    const [, retryMs] = /retry_ms=(\d+)/.exec(event.reason) ?? []
-    handlers.onEnd({
-      code: event.code,
-      reason: event.reason,
-      retryMs: retryMs ? Number(retryMs) : undefined,
-    })
   }
   return {
     subscribe: (request) => {
@@ -51,4 +34,23 @@ export function openWebSocket(options: LinkOptions, handlers: LinkHandlers): Lin
       socket.close(1000)
     },
   }
+}
+
+/**
+ * The token travels as a subprotocol: a browser cannot set headers here, and an address ends up in
+ * the log files of proxies.
+ */
+export const dial: Dial = (url, { WebSocket, token, parse }, onMessage, onEnd) => {
+  url.protocol = url.protocol.replace('http', 'ws')
+  const socket = new WebSocket(url, ['pgfeed.v1', ...(token ? [`bearer.${token}`] : [])])
+  // Tells nothing that `onclose` does not, but Node's `ws` throws an error that nobody hears.
+  socket.onerror = () => undefined
+  socket.onmessage = (event: MessageEvent<string>) => {
+    onMessage(parse(event.data) as ServerMessage)
+  }
+  socket.onclose = ({ code, reason }) => {
+    const [, retryMs] = /retry_ms=(\d+)/.exec(reason) ?? []
+    onEnd({ code, reason, retryMs: retryMs ? Number(retryMs) : undefined })
+  }
+  return socket
 }

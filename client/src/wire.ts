@@ -124,6 +124,8 @@ export type ServerMessage =
   | {
       readonly type: 'heartbeat'
       readonly cursor?: string
+      /** Whose cursor it is, where one address has several. */
+      readonly id?: string
       readonly at: string
       readonly lag_ms: number
     }

@@ -7,6 +7,6 @@ export default defineConfig({
     testTimeout: 90_000,
     hookTimeout: 90_000,
     // Tokens end all the time while the tests run.
-    env: { ACADEMY_TOKEN_S: '10' },
+    env: { ACADEMY_TOKEN_S: '8' },
   },
 })

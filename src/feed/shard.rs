@@ -122,6 +122,8 @@ pub struct Shard {
     /// The newest position that every client here has been sent, or has waiting.
     cursor: Option<(u64, Arc<str>)>,
     beat: Beat,
+    /// Whether the last heartbeat told of a lag.
+    was_behind: bool,
     meter: Meter,
 }
 
@@ -153,6 +155,7 @@ impl Shard {
             members: HashMap::new(),
             cursor: None,
             beat,
+            was_behind: false,
             meter,
         }
     }
@@ -252,9 +255,13 @@ impl Shard {
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
         let json = reply::heartbeat(&cursor, &at, lag_ms);
         let frames = Frames::with_cursor_beside(json, cursor.to_string());
+        // A lag is told to all at every slot, and so is its end: pages say which it is.
+        let is_news = lag_ms > 0 || self.was_behind;
+        self.was_behind = lag_ms > 0;
         for (client, subscriber) in &self.clients {
             // A client's shard is its number modulo the shards, so its slot is the quotient's.
-            if client.0 / super::hub::SHARDS as u64 % self.beat.slots == self.beat.slot {
+            let slot = client.0 / super::hub::SHARDS as u64 % self.beat.slots;
+            if is_news || slot == self.beat.slot {
                 subscriber.heartbeat(&frames, seq);
             }
         }

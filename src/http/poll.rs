@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     auth::claims::Claims,
-    feed::LogError,
+    feed::{LogError, encode::timestamp},
     session::{
         poll::{Poll, Told},
         spec,
@@ -65,7 +65,13 @@ impl Site {
             limit: usize::try_from(limit).unwrap_or(LIMIT),
         };
         match poll.answer().await? {
-            Told::Changes(told) => {
+            Told::Changes(mut told) => {
+                // A poll has no other heartbeat, and nothing that came says how old it is.
+                if let Some(lag_ms) = self.context.hub.lag_ms().filter(|lag_ms| *lag_ms >= 1_000) {
+                    let at = timestamp(jiff::Timestamp::now().as_microsecond());
+                    let beat = reply::heartbeat(&told.cursor, &at, lag_ms);
+                    told.messages.push(beat.into());
+                }
                 let messages = told.messages.join(&b","[..]);
                 let messages = String::from_utf8(messages).expect("messages are JSON text");
                 let text = reply::poll(&messages, &told.cursor, told.is_partial);

@@ -1,10 +1,15 @@
 import { useEffect, useRef, useState } from 'react'
-import type { EventOptions } from '../client.js'
+import type { EventOptions } from '../feed.js'
 import type { OnEvent } from '../events.js'
 import type { TableError } from '../subscription.js'
 import type { AnyName, RowOf, TableName } from '../tables.js'
 import type { Row } from '../wire.js'
-import { usePgfeed } from './provider.js'
+import { useFeed } from './provider.js'
+
+export interface UseTableChangesOptions extends EventOptions {
+  /** A declared feed that has the tables; not together with `filter`, `columns` or `events`. */
+  readonly feed?: string | undefined
+}
 
 /**
  * Calls back for each change of the tables, and for each `resync`, after which what was built
@@ -14,19 +19,19 @@ import { usePgfeed } from './provider.js'
 export function useTableChanges<N extends TableName>(
   tables: readonly N[],
   onChange: OnEvent<RowOf<N>>,
-  options?: EventOptions,
+  options?: UseTableChangesOptions,
 ): TableError | null
 export function useTableChanges<R extends object = never>(
   tables: readonly AnyName<R>[],
   onChange: OnEvent<R>,
-  options?: EventOptions,
+  options?: UseTableChangesOptions,
 ): TableError | null
 export function useTableChanges(
   tables: readonly string[],
   onChange: OnEvent,
-  options: EventOptions = {},
+  { feed, ...options }: UseTableChangesOptions = {},
 ): TableError | null {
-  const client = usePgfeed()
+  const source = useFeed(feed)
   const [error, setError] = useState<TableError | null>(null)
   const latest = useRef(onChange)
   useEffect(() => {
@@ -39,11 +44,11 @@ export function useTableChanges(
       setError(null)
       latest.current(...event)
     }
-    const leaves = names.map((name) => client.table<Row>(name, wish).subscribe(call, setError))
+    const leaves = names.map((name) => source.table<Row>(name, wish).subscribe(call, setError))
     return () => {
       setError(null)
       for (const leave of leaves) leave()
     }
-  }, [client, key])
+  }, [source, key])
   return error
 }

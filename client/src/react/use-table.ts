@@ -1,15 +1,17 @@
 import { useMemo, useSyncExternalStore } from 'react'
-import type { LiveOptions } from '../client.js'
+import type { LiveOptions } from '../feed.js'
 import { LOADING } from '../live-set.js'
 import type { SetState } from '../live-set.js'
 import type { Readable } from '../store.js'
 import type { AnyName, RowOf, TableName } from '../tables.js'
 import type { Row } from '../wire.js'
-import { usePgfeed } from './provider.js'
+import { useFeed } from './provider.js'
 
 export interface UseTableOptions extends LiveOptions {
   /** False asks for nothing, as while a needed id is not known. */
   readonly enabled?: boolean
+  /** A declared feed that has the table, `student/7`; not together with `filter` or `columns`. */
+  readonly feed?: string | undefined
 }
 
 const NOTHING: Readable<SetState<never>> = {
@@ -27,14 +29,14 @@ export function useTable<R extends object = never>(
   options?: UseTableOptions,
 ): SetState<R>
 export function useTable(table: string, options: UseTableOptions = {}): SetState {
-  const client = usePgfeed()
-  const { enabled = true, ...wish } = options
+  const { enabled = true, feed, ...wish } = options
+  const tables = useFeed(feed)
   // Compared by what it says, so that an object written in place is the same each time.
   const key = JSON.stringify([wish.filter, wish.columns, wish.orderBy])
   const set = useMemo<Readable<SetState>>(
-    () => (enabled ? client.live<Row>(table, wish) : NOTHING),
+    () => (enabled ? tables.live<Row>(table, wish) : NOTHING),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- `key` stands for `wish`.
-    [client, table, enabled, key],
+    [tables, table, enabled, key],
   )
   return useSyncExternalStore(set.subscribe, set.get, serverState)
 }

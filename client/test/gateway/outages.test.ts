@@ -65,23 +65,30 @@ test('a gateway that drains says when to come back, and nothing is lost', async 
   await courses.shows('title', ['a'])
 })
 
-test('a crashed database is waited for, and what came meanwhile is there', async () => {
-  cluster = await Cluster.start()
-  const settings = { SERVER__HEARTBEAT_MS: '200', DATABASE__POLL_MS: '200' }
-  scene = await Scene.set({ port: cluster.port, settings })
-  const client = scene.client({ staleAfterMs: 500 })
-  const states: ConnectionState[] = []
-  client.connection.subscribe(() => states.push(client.connection.get().state))
-  const courses = watch(client.live<Course>('courses'))
-  await courses.shows('title', [])
-  await cluster.crash()
-  await until('the page to say that it is stale', () => client.connection.get().state === 'stale')
-  expect(client.connection.get().reason).toBe('the gateway is behind the database')
-  await until('the set to say so too', () => courses.set.get().status === 'stale')
-  await cluster.restart()
-  await insert(['a'])
-  await courses.shows('title', ['a'])
-  await live(client)
+describe.each(['websocket', 'sse', 'poll'] as const)('over %s', (transport) => {
+  test('a page says when the database is away, and at once when it is back', async () => {
+    cluster = await Cluster.start()
+    // The heartbeat of everyday: fifteen seconds.
+    scene = await Scene.set({ port: cluster.port })
+    const client = scene.client({ transport, staleAfterMs: 1_000 })
+    const courses = watch(client.live<Course>('courses'))
+    await insert(['a'])
+    await courses.shows('title', ['a'])
+    await cluster.crash()
+    // A poll that waits is answered first.
+    const patienceMs = transport === 'poll' ? 30_000 : 10_000
+    const isStale = (): boolean => client.connection.get().state === 'stale'
+    await until('the page to say that it is stale', isStale, patienceMs)
+    expect(client.connection.get().reason).toBe('the gateway is behind the database')
+    await until('the set to say so too', () => courses.set.get().status === 'stale')
+    expect(courses.set.get().rows).toMatchObject([{ title: 'a' }])
+    await cluster.restart()
+    const isLive = (): boolean => client.connection.get().state === 'live'
+    await until('the page to say that it is live', isLive, 6_000)
+    await until('the set to say so too', () => courses.set.get().status === 'live')
+    await insert(['b'])
+    await courses.shows('title', ['a', 'b'])
+  })
 })
 
 test('a gateway that falls silent is noticed, left, and found again', async () => {

@@ -37,6 +37,22 @@ describe.each(['websocket', 'sse', 'poll'] as const)('over %s a set', (transport
   })
 })
 
+test.each(['websocket', 'sse', 'poll'] as const)(
+  'over %s one table in two orders is two sets, each right',
+  async (transport) => {
+    scene = await Scene.set()
+    await scene.sql("insert into courses (title) values ('a'), ('b')")
+    const client = scene.client({ transport })
+    const rising = watch(client.live<Course>('courses', { orderBy: 'title' }))
+    const falling = watch(client.live<Course>('courses', { orderBy: '-title' }))
+    await rising.shows('title', ['a', 'b'])
+    await falling.shows('title', ['b', 'a'])
+    await scene.sql("insert into courses (title) values ('c')")
+    await rising.shows('title', ['a', 'b', 'c'])
+    await falling.shows('title', ['c', 'b', 'a'])
+  },
+)
+
 test('a set orders by what it was told, ties by key', async () => {
   scene = await Scene.set()
   await scene.sql(

@@ -1,39 +1,28 @@
 // @vitest-environment jsdom
-import { StrictMode, useState, version } from 'react'
+import { useState, version } from 'react'
 import type { ReactNode } from 'react'
-import { createRoot } from 'react-dom/client'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import type { Client, TableEvent } from '../../src/index.js'
 import { PgfeedProvider, useConnection, useTable, useTableChanges } from '../../src/react/index.js'
+import { mount as mountPage, unmountAll } from './mount.js'
 import { Scene, brief, live } from '../support/scene.js'
 import type { Course } from '../support/scene.js'
 import { until } from '../support/until.js'
 
 let scene: Scene
 let client: Client
-const unmounts: (() => void)[] = []
 
 beforeEach(async () => {
   scene = await Scene.set()
   client = scene.client()
 })
 afterEach(async () => {
-  for (const unmount of unmounts.splice(0)) unmount()
+  unmountAll()
   await scene.strike()
 })
 
 function mount(page: ReactNode): HTMLElement {
-  const place = document.body.appendChild(document.createElement('main'))
-  const root = createRoot(place)
-  root.render(
-    <StrictMode>
-      <PgfeedProvider client={client}>{page}</PgfeedProvider>
-    </StrictMode>,
-  )
-  unmounts.push(() => {
-    root.unmount()
-  })
-  return place
+  return mountPage(<PgfeedProvider client={client}>{page}</PgfeedProvider>)
 }
 
 function Titles({ filter }: { readonly filter?: string }): ReactNode {

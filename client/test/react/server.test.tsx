@@ -7,7 +7,8 @@ import { PgfeedProvider, useConnection, useTable, useTableChanges } from '../../
 function Page(): ReactNode {
   const { rows, status } = useTable('courses')
   useTableChanges(['courses'], () => undefined)
-  return `${status} ${String(rows.length)} ${useConnection().state}`
+  const own = useTable('courses', { feed: 'student/7' })
+  return `${status} ${String(rows.length)} ${useConnection().state} ${own.status}`
 }
 
 test('a server renders the page as loading, and opens nothing', () => {
@@ -21,7 +22,7 @@ test('a server renders the page as loading, and opens nothing', () => {
       <Page />
     </PgfeedProvider>,
   )
-  expect(html).toBe('loading 0 connecting')
+  expect(html).toBe('loading 0 connecting loading')
   expect(opened).toEqual([])
 })
 

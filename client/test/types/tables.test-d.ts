@@ -28,6 +28,16 @@ test('registered tables have their rows everywhere', () => {
   })
 })
 
+test('so they have on a declared feed, which takes no filter', () => {
+  const feed = client.feed('student/7')
+  expectTypeOf(feed.live('courses', { orderBy: '-id' }).get()).toEqualTypeOf<SetState<Course>>()
+  expectTypeOf(useTable('courses', { feed: 'student/7' }).rows).toEqualTypeOf<readonly Course[]>()
+  // @ts-expect-error -- The owner's filter is all there is.
+  feed.live('courses', { filter: 'id=eq.1' })
+  // @ts-expect-error -- No such table.
+  feed.table('course')
+})
+
 test('a row type can be given on the spot', () => {
   expectTypeOf(useTable<{ n: number }>('other').rows).toEqualTypeOf<readonly { n: number }[]>()
 })

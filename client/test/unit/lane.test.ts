@@ -23,6 +23,7 @@ describe('a lane', () => {
   function lane(): [Lane, ServerMessage[]] {
     const messages: ServerMessage[] = []
     const it = new Lane(
+      undefined,
       [
         { id: '1', table: 'a' },
         { id: '2', table: 's.b' },
@@ -35,11 +36,11 @@ describe('a lane', () => {
   test('asks for its tables, from where it stands', () => {
     const [it] = lane()
     const base = new URL('wss://gateway.example/live/')
-    expect(it.url(base, 'sse/changes/').href).toBe(
+    expect(it.url(base, 'sse').href).toBe(
       'https://gateway.example/live/sse/changes/?table=a&table=s.b',
     )
     it.commit('c1', false)
-    expect(it.url(base, 'sse/changes/').searchParams.get('since')).toBe('c1')
+    expect(it.url(base, 'sse').searchParams.get('since')).toBe('c1')
   })
 
   test('names what comes as the client does', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Locator, Page } from 'playwright-core'
-import { Academy, seenAt } from './support.js'
+import { Academy, framesDuring, heapOf, seenAt } from './support.js'
 import type { Window } from './support.js'
 
 let academy: Academy
@@ -69,20 +69,34 @@ test('a draft is seen by nobody until it is published, nor after it is taken bac
   await card(ada.page, 'Secret plans').waitFor({ state: 'detached' })
 })
 
-test('a change is on the screen within a tenth of a second of its commit', async () => {
+test('what is added, edited, unpublished and deleted is so within a tenth of a second', async () => {
   const delays: number[] = []
-  for (let n = 0; n < 10; n += 1) {
-    const title = `Punctual ${String(n)}.`
-    const seen = await seenAt(ada.page, title)
-    const committedAt = await academy.sql(
-      `insert into courses (title, status) values ('${title}', 'PUBLISHED')`,
-    )
-    delays.push((await seen()) - committedAt)
+  for (let round = 0; round < 5; round += 1) {
+    const [one, other] = [`Punctual ${String(round)}.`, `Early ${String(round)}.`]
+    const steps = [
+      [
+        `New course available: ${one}`,
+        `insert into courses (title, status) values ('${one}', 'PUBLISHED')`,
+      ],
+      [`Course updated: ${one}0`, `update courses set title = '${one}0' where title = '${one}'`],
+      [`Course removed: ${one}0`, `update courses set status = 'DRAFT' where title = '${one}0'`],
+      [
+        `New course available: ${other}`,
+        `insert into courses (title, status) values ('${other}', 'PUBLISHED')`,
+      ],
+      [`Course removed: ${other}`, `delete from courses where title = '${other}'`],
+    ] as const
+    for (const [words, statement] of steps) {
+      const seen = await seenAt(ada.page, words)
+      const committedAt = await academy.sql(statement)
+      delays.push((await seen()) - committedAt)
+    }
   }
   delays.sort((a, b) => a - b)
-  console.log(`commit to screen, ms: ${delays.join(' ')}`)
-  expect(delays[5]).toBeLessThan(100)
-  await academy.sql("delete from courses where title like 'Punctual %'")
+  const [median, most] = [delays[12], delays[23]]
+  console.log(`commit to screen, ms: ${delays.join(' ')}; median ${String(median)}`)
+  expect(median).toBeLessThan(100)
+  expect(most).toBeLessThan(300)
 })
 
 test('progress, notifications and ranking move on every page that shows them', async () => {
@@ -129,47 +143,36 @@ test('a restarted database is waited for', async () => {
 
 test('ten thousand changes neither stop the page nor stay in its memory', async () => {
   const { page } = ada
-  const session = await page.context().newCDPSession(page)
-  const heap = async (): Promise<number> => {
-    await session.send('HeapProfiler.collectGarbage')
-    return (await session.send('Runtime.getHeapUsage')).usedSize
-  }
-  const storm = async (): Promise<number> => {
-    await page.evaluate(() => {
-      const frames = window as unknown as { longestMs: number }
-      frames.longestMs = 0
-      let before = performance.now()
-      const tick = (now: number): void => {
-        frames.longestMs = Math.max(frames.longestMs, now - before)
-        before = now
-        requestAnimationFrame(tick)
-      }
-      requestAnimationFrame(tick)
-    })
-    for (let n = 0; n < 100; n += 1) {
-      await academy.sql(
-        `update courses set summary = 'edition ${String(n)}.' || g.n
-         from generate_series(1, 1) as g (n) where status = 'PUBLISHED'`,
-      )
-      await academy.sql(
-        `insert into scores (person_id, name, points) select 'ada', 'Ada', 0
-         on conflict (person_id) do update set points = scores.points + 1`,
-      )
-    }
-    await academy.sql(
-      `do $do$ begin for n in 1..9500 loop
-         update scores set points = n where person_id = 'linus'; end loop; end $do$`,
-    )
-    await page.locator('.leaderboard li', { hasText: 'Linus' }).getByText('9500').waitFor()
-    return page.evaluate(() => (window as unknown as { longestMs: number }).longestMs)
+  let storms = 0
+  /** A hundred transactions of a hundred changes, on two tables that the page shows. */
+  const storm = async (): Promise<void> => {
+    storms += 1
+    const goal = String(storms * 9_900)
+    await academy.sql("update scores set points = 0 where person_id = 'linus'")
+    const transaction = `do $do$ begin
+      update courses set summary = summary || '.' where title = 'Rust from the ground up';
+      for n in 1..99 loop
+        update scores set points = points + ${String(storms)} where person_id = 'linus';
+      end loop; end $do$`
+    await academy.sql(...Array<string>(100).fill(transaction))
+    await page.locator('.leaderboard li', { hasText: 'Linus' }).getByText(goal).waitFor()
   }
   await storm()
-  const before = await heap()
-  const longestMs = await storm()
-  const grownBytes = (await heap()) - before
-  console.log(`longest frame ${longestMs.toFixed(0)} ms, heap grown by ${String(grownBytes)} bytes`)
-  expect(longestMs).toBeLessThan(250)
-  expect(grownBytes).toBeLessThan(1_500_000)
+  await toast(page, 'Course updated').first().waitFor({ state: 'detached' })
+  const before = await heapOf(page)
+  const { frames, usualMs, longestMs, cpuMs } = await framesDuring(page, storm)
+  await toast(page, 'Course updated').first().waitFor({ state: 'detached' })
+  const grownBytes = (await heapOf(page)) - before
+  console.log(
+    `${String(frames)} frames of ${cpuMs.toFixed(1)} ms, 95 of 100 within ` +
+      `${usualMs.toFixed(0)} ms, the longest ${longestMs.toFixed(0)} ms; heap ${String(before)} bytes, grown by ${String(grownBytes)}`,
+  )
+  // The budget of a screen of sixty hertz.
+  expect(cpuMs).toBeLessThan(1000 / 60)
+  // By the clock, with all that runs here besides: it never stands still.
+  expect(usualMs).toBeLessThan(150)
+  expect(longestMs).toBeLessThan(1000)
+  expect(grownBytes).toBeLessThan(300_000)
 })
 
 test('a token that ends is renewed without the page noticing', async () => {
@@ -185,11 +188,22 @@ test('a token that ends is renewed without the page noticing', async () => {
     })
   })
   const before = signIns.length
-  await expect.poll(() => signIns.length, { timeout: 40_000 }).toBeGreaterThan(before + 2)
+  await expect.poll(() => signIns.length, { timeout: 40_000 }).toBeGreaterThan(before + 1)
   await academy.sql("insert into courses (title, status) values ('Renewed', 'PUBLISHED')")
   await card(page, 'Renewed').waitFor()
   const states = await page.evaluate(() => (window as unknown as { states: string[] }).states)
   expect(states.filter((state) => state !== 'light live')).toEqual([])
+})
+
+test('a token that cannot be renewed ends the view, and a new one brings what was missed', async () => {
+  const { page } = linus
+  await page.route('**/api/sessions', (route) => route.abort())
+  await page.locator('.light:not(.live)').waitFor()
+  await academy.sql("insert into courses (title, status) values ('Signed out', 'PUBLISHED')")
+  await card(ada.page, 'Signed out').waitFor()
+  expect(await card(page, 'Signed out').count()).toBe(0)
+  await page.unroute('**/api/sessions')
+  await card(page, 'Signed out').waitFor()
 })
 
 test('no page made a mistake on the way', () => {

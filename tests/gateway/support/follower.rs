@@ -84,13 +84,17 @@ impl Follower {
         let path = self.path("ws", "");
         let url = socket(address, path.strip_prefix("/ws/").expect("a socket's path"));
         let Ok((mut wire, _)) = connect_async(url).await else { return };
+        // A heartbeat's cursor holds for what is live, and says nothing of what catches up.
+        let mut is_live = false;
         while let Some(Ok(message)) = wire.next().await {
             let Message::Text(text) = message else { continue };
             let message: Value = serde_json::from_str(&text).expect("a message is JSON");
             let kind = message["type"].as_str().unwrap_or_default().to_owned();
             let cursor = message["cursor"].as_str().map(str::to_owned);
+            is_live |= matches!(kind.as_str(), "live" | "resync") || message["live"] == true;
             self.take(message);
             match (kind.as_str(), cursor) {
+                ("heartbeat", _) if !is_live => {}
                 ("cursor" | "live" | "heartbeat" | "subscribed" | "resync", Some(cursor))
                     if self.start.is_none() =>
                 {
