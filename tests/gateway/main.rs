@@ -6,6 +6,7 @@ mod dev;
 mod faults;
 mod feed;
 mod feeds;
+mod herd;
 mod large;
 mod metrics;
 mod notify;
