@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use super::gateway::socket;
+use super::{
+    gateway::socket,
+    wait::{PATIENCE, within},
+};
 
 /// How a client is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +238,29 @@ async fn ask(address: SocketAddr, path: &str) -> Option<TcpStream> {
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     wire.write_all(request.as_bytes()).await.ok()?;
     Some(wire)
+}
+
+/// A stream of events as text.
+#[derive(Debug)]
+pub(crate) struct Stream(TcpStream);
+
+impl Stream {
+    pub(crate) async fn open(address: SocketAddr, path: &str) -> Self {
+        Self(ask(address, path).await.expect("the gateway accepts"))
+    }
+
+    /// Reads on until what was said is as wanted; head and body are added to it.
+    pub(crate) async fn until(&mut self, said: &mut String, is_so: impl Fn(&str) -> bool) {
+        let reading = async {
+            let mut bytes = said.as_bytes().to_vec();
+            while !is_so(said) {
+                let count = self.0.read_buf(&mut bytes).await.expect("the stream goes on");
+                assert!(count > 0, "the stream ended: {said}");
+                *said = String::from_utf8_lossy(&bytes).into_owned();
+            }
+        };
+        within(PATIENCE * 2, "what the stream is to say", reading).await;
+    }
 }
 
 /// An answer as text, head and body.
