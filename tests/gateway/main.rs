@@ -18,6 +18,7 @@ mod resume;
 mod retention;
 mod rights;
 mod schema;
+mod sets;
 mod snapshot;
 mod start;
 mod storm;

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tokio::{task::JoinSet, time::Duration};
-use tokio_postgres::Client as Session;
 
 use crate::support::{
     database::Database,
@@ -15,9 +13,6 @@ use crate::support::{
     random::Random,
     wait::{PATIENCE, within},
 };
-
-/// A row that every filter of these tests lets through, written last.
-const LAST: u64 = 9_999_999;
 
 async fn insert(database: &Database, id: u64) {
     database.run(&format!("insert into notes (id, n) values ({id}, 100)")).await;
@@ -34,17 +29,6 @@ async fn begun(gateway: &Gateway, way: Way, query: &str) -> Follower {
 async fn until(it: &mut Follower, gateway: &Gateway, way: Way, count: usize) {
     let is_so = it.follow(gateway.address(), way, PATIENCE, |it| it.keys.len() >= count).await;
     assert!(is_so, "{way:?}: {count} changes, not {:?}", it.keys);
-}
-
-/// The rows as a `SELECT` has them.
-async fn select(session: &Session, condition: &str) -> BTreeMap<String, Value> {
-    let sql = format!("select row_to_json(notes)::text from notes where {condition}");
-    let rows = session.query(&sql, &[]).await.expect("the rows are read");
-    let row = |row: &tokio_postgres::Row| {
-        let value: Value = serde_json::from_str(row.get(0)).expect("a row is JSON");
-        (value["id"].to_string(), value)
-    };
-    rows.iter().map(row).collect()
 }
 
 #[tokio::test]
@@ -260,75 +244,4 @@ async fn a_transaction_cut_at_any_byte_is_complete_on_whatever_transport_it_goes
     }
     assert_eq!(it.keys, (1..=rows).collect::<Vec<_>>());
     assert!(it.resyncs.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_set_is_that_of_its_select_whenever_it_began() {
-    let is_long = std::env::var_os("PGFEED_TEST_LONG").is_some();
-    let (clients, seconds) = if is_long { (50, 60) } else { (24, 8) };
-    let database = Database::fresh().await;
-    database
-        .run("insert into notes (id, n) select g, g % 10 from generate_series(1, 2000) g")
-        .await;
-    let gateway = Gateway::serving(&database).await;
-    let (calm_tx, calm) = tokio::sync::watch::channel(false);
-    let mut random = Random::seeded(11);
-    let mut writers = JoinSet::new();
-    for _ in 0..8 {
-        writers.spawn(write(database.connect().await, random.fork(), calm.clone()));
-    }
-    let mut followers = JoinSet::new();
-    for at in 0..clients {
-        let filter = [("", "true"), ("&filter=n%3Dgt.4", "n > 4")][at % 2];
-        let (address, mut random) = (gateway.address(), random.fork());
-        followers.spawn(async move {
-            tokio::time::sleep(random.pause(seconds * 700)).await;
-            let mut it = Follower::of(&format!("table=notes&snapshot=true{}", filter.0));
-            let has_all = |it: &Follower| it.rows.contains_key(&LAST.to_string());
-            let mut at = at;
-            let follow = async {
-                // It comes back again and again, by another transport each time.
-                while !it.follow(address, WAYS[at % 3], random.pause(4_000), has_all).await {
-                    at += 1;
-                }
-            };
-            within(Duration::from_mins(2), "the last row", follow).await;
-            (filter.1, it)
-        });
-    }
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-    calm_tx.send_replace(true);
-    while let Some(written) = writers.join_next().await {
-        written.expect("a writer ends well");
-    }
-    insert(&database, LAST).await;
-    let session = database.connect().await;
-    while let Some(done) = followers.join_next().await {
-        let (condition, it) = done.expect("a client ends well");
-        let (truth, seen) = (select(&session, condition).await, it.rows);
-        assert!(truth == seen, "{condition}: {} rows, not {}", seen.len(), truth.len());
-    }
-}
-
-async fn write(session: Session, mut random: Random, calm: tokio::sync::watch::Receiver<bool>) {
-    while !*calm.borrow() {
-        let (one, other, n) = (1 + random.below(2_000), random.below(5), random.below(10));
-        let sql = match random.below(10) {
-            0 => format!("delete from notes where id = {one}"),
-            1 | 2 => format!(
-                "insert into notes (id, n) values ({one}, {n}) on conflict (id) do update \
-                 set n = {n}"
-            ),
-            3 => format!(
-                "begin; update notes set n = {n} where id = {one}; \
-                          update notes set title = 'x' where id = {one}; rollback"
-            ),
-            _ => format!("update notes set n = {n} where id between {one} and {one} + {other}"),
-        };
-        // Two that lock rows in another order: one of them is ended by the server.
-        if session.batch_execute(&sql).await.is_err() {
-            session.batch_execute("rollback").await.expect("the session lives");
-        }
-        tokio::time::sleep(random.pause(20)).await;
-    }
 }

@@ -47,6 +47,9 @@ pub(crate) struct Follower {
     pending: Vec<Value>,
     /// The snapshot under way, and the cursor that holds when it is complete.
     start: Option<String>,
+    /// The cursor of the last whole snapshot, and the changes since, by id and transaction.
+    pub(crate) began: Option<String>,
+    pub(crate) since: Vec<(i64, u64)>,
 }
 
 impl Follower {
@@ -180,6 +183,7 @@ impl Follower {
         self.pending.push(message);
         if is_complete && let Some(start) = self.start.take() {
             self.settle(&start);
+            (self.began, self.since) = (Some(start), Vec::new());
         }
     }
 
@@ -221,13 +225,21 @@ impl Follower {
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         let is_new = self.applied.insert((text("id"), text("effect")));
         assert!(is_new, "applied twice: {message}");
+        let number = |name: &str| text(name).parse::<i64>().expect("a number");
+        self.since.push((number("id"), number("xid").cast_unsigned()));
         let key = message["key"]["id"].to_string();
-        match text("effect").as_str() {
-            "enter" | "update" => drop(self.rows.insert(key, message["data"].clone())),
-            "leave" => drop(self.rows.remove(&key)),
-            "clear" => self.rows.clear(),
+        let is_right = match text("effect").as_str() {
+            "enter" => self.rows.insert(key, message["data"].clone()).is_none(),
+            "update" => self.rows.insert(key, message["data"].clone()).is_some(),
+            "leave" => self.rows.remove(&key).is_some(),
+            "clear" => {
+                self.rows.clear();
+                true
+            }
             other => panic!("effect {other}"),
-        }
+        };
+        // Who has all rows from the start knows what comes and goes.
+        assert!(is_right || self.began.is_none(), "not what the set has: {message}");
         self.keys.push(message["key"]["id"].clone());
     }
 }
