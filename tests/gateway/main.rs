@@ -19,6 +19,7 @@ mod retention;
 mod rights;
 mod schema;
 mod sets;
+mod slow;
 mod snapshot;
 mod start;
 mod storm;

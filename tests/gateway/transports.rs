@@ -229,19 +229,25 @@ async fn a_transaction_cut_at_any_byte_is_complete_on_whatever_transport_it_goes
     let gateway = Gateway::serving(&database).await;
     let proxy = Proxy::to(gateway.address()).await;
     let mut random = Random::seeded(4);
-    let mut it = begun(&gateway, Way::Socket, "table=notes").await;
+    let begin = begun(&gateway, Way::Socket, "table=notes").await.cursor;
     let write = format!("insert into notes (id) select generate_series(1, {rows})");
     database.run(&write).await;
     let total = usize::try_from(rows).expect("is small");
-    let mut at = 0;
-    while it.keys.len() < total {
-        // Past the last cut the rest goes through.
-        let bytes = if at < cuts { random.below(3_000_000) } else { 1 << 40 };
-        proxy.cut_after(i64::try_from(bytes).expect("is small"));
-        it.follow(proxy.address(), WAYS[at % 3], PATIENCE, |it| it.keys.len() >= total).await;
-        proxy.restore();
-        at += 1;
+    let (mut cut, mut at) = (0, 0);
+    while cut < cuts {
+        // Each goes through the whole transaction, from before it.
+        let mut it = Follower::of("table=notes");
+        it.cursor.clone_from(&begin);
+        while it.keys.len() < total {
+            // Past the last cut the rest goes through.
+            let bytes = if cut < cuts { random.below(3_000_000) } else { 1 << 40 };
+            proxy.cut_after(i64::try_from(bytes).expect("is small"));
+            let has_all = |it: &Follower| it.keys.len() >= total;
+            let is_whole = it.follow(proxy.address(), WAYS[at % 3], PATIENCE, has_all).await;
+            proxy.restore();
+            (cut, at) = (cut + usize::from(!is_whole), at + 1);
+        }
+        assert_eq!(it.keys, (1..=rows).collect::<Vec<_>>());
+        assert!(it.resyncs.is_empty());
     }
-    assert_eq!(it.keys, (1..=rows).collect::<Vec<_>>());
-    assert!(it.resyncs.is_empty());
 }

@@ -45,6 +45,7 @@ pub(crate) struct Follower {
     pub(crate) connections: usize,
     applied: HashSet<(String, String)>,
     pending: Vec<Value>,
+    is_live: bool,
     /// The snapshot under way, and the cursor that holds when it is complete.
     start: Option<String>,
     /// The cursor of the last whole snapshot, and the changes since, by id and transaction.
@@ -67,7 +68,7 @@ impl Follower {
         is_so: impl Fn(&Self) -> bool,
     ) -> bool {
         self.pending.clear();
-        self.start = None;
+        (self.start, self.is_live) = (None, false);
         self.connections += 1;
         let deadline = Instant::now() + limit;
         let work = async {
@@ -95,11 +96,14 @@ impl Follower {
             let message: Value = serde_json::from_str(&text).expect("a message is JSON");
             let kind = message["type"].as_str().unwrap_or_default().to_owned();
             let cursor = message["cursor"].as_str().map(str::to_owned);
+            let is_own = message["id"].is_string();
             self.take(message);
             match (kind.as_str(), cursor) {
-                ("cursor" | "live" | "heartbeat" | "subscribed" | "resync", Some(cursor))
-                    if self.start.is_none() =>
-                {
+                ("live" | "subscribed" | "resync", Some(cursor)) if self.start.is_none() => {
+                    self.settle(&cursor);
+                }
+                // A cursor of the whole connection holds for what is live alone.
+                ("cursor" | "heartbeat", Some(cursor)) if is_own || self.is_live => {
                     self.settle(&cursor);
                 }
                 _ => {}
@@ -170,6 +174,12 @@ impl Follower {
     /// Keeps a message until the cursor behind it.
     fn take(&mut self, message: Value) {
         let is_complete = message["type"] == "snapshot" && message["more"] == Value::Bool(false);
+        match message["type"].as_str().expect("a type") {
+            "subscribed" => self.is_live = message["live"] == Value::Bool(true),
+            "resync" => self.is_live = !self.query.contains("snapshot=true"),
+            "live" => self.is_live = true,
+            _ => {}
+        }
         match message["type"].as_str().expect("a type") {
             "subscribed" | "resync" if self.query.contains("snapshot=true") => {
                 // Where it goes on from a cursor, no snapshot comes.

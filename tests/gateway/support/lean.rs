@@ -12,8 +12,13 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
+    time::Duration,
 };
+
+/// The first bytes of frames that are whole.
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
 
 /// The client. What came after the last cursor is void when the connection ends.
 #[derive(Debug)]
@@ -26,11 +31,21 @@ pub(crate) struct Lean {
     pub(crate) resyncs: u64,
     /// How many clients have become live.
     here: Arc<AtomicU64>,
+    /// By change, the time from its write to its receipt; where it is wanted.
+    pub(crate) delays: Option<Vec<(u64, Duration)>>,
+    /// Nothing is read while it is true.
+    pub(crate) sleeps: Option<watch::Receiver<bool>>,
 }
 
 impl Lean {
     pub(crate) fn new(here: Arc<AtomicU64>) -> Self {
-        Self { cursor: None, seen: 0, kept: 0, is_live: false, resyncs: 0, here }
+        let (cursor, delays, sleeps) = (None, None, None);
+        Self { cursor, seen: 0, kept: 0, is_live: false, resyncs: 0, here, delays, sleeps }
+    }
+
+    /// A client that begins behind a change.
+    pub(crate) fn behind(id: u64) -> Self {
+        Self { kept: id, ..Self::new(Arc::default()) }
     }
 
     /// Follows until `is_so` or the end of the connection; says whether it is so. No more connect at
@@ -56,6 +71,9 @@ impl Lean {
                 (has_head, at) = (true, end + 4);
             }
             while let Some((message, next)) = frame(&bytes, at) {
+                if bytes[at] == CLOSE {
+                    return false;
+                }
                 self.take(message);
                 at = next;
                 if is_so(self) {
@@ -63,6 +81,10 @@ impl Lean {
                 }
             }
             bytes.drain(..at);
+            if let Some(sleeps) = &mut self.sleeps {
+                // Who set it is gone at the end of the test.
+                let _awake = sleeps.wait_for(|it| !it).await;
+            }
         }
         false
     }
@@ -71,6 +93,10 @@ impl Lean {
         let socket = TcpSocket::new_v4().ok()?;
         // One address has not ports enough for two rounds of ten thousand.
         let own = if self.cursor.is_some() { [127, 0, 0, 2] } else { [127, 0, 0, 1] };
+        if self.sleeps.is_some() {
+            // The kernel is to hold little of what is not read.
+            socket.set_recv_buffer_size(16 * 1024).ok()?;
+        }
         socket.bind((Ipv4Addr::from(own), 0).into()).ok()?;
         let mut wire = socket.connect(address).await.ok()?;
         let since = self.cursor.as_ref().map(|it| format!("&since={it}")).unwrap_or_default();
@@ -90,6 +116,9 @@ impl Lean {
                 let id = after(message, b"\"key\":{\"id\":", b'}').unwrap_or_default();
                 self.seen += 1;
                 assert_eq!(text(id), self.seen.to_string(), "once and in order");
+                if let Some(delays) = &mut self.delays {
+                    delays.push((self.seen, since(message)));
+                }
             }
             b"subscribed" | b"live" | b"cursor" | b"heartbeat" => {
                 let cursor = after(message, b"\"cursor\":\"", b'"').unwrap_or_default();
@@ -109,6 +138,13 @@ impl Lean {
     }
 }
 
+/// How long ago the change was written, by the clock that the database shares with us.
+fn since(message: &[u8]) -> Duration {
+    let at = text(after(message, b"\"at\":\"", b'"').unwrap_or_default());
+    let at: jiff::Timestamp = at.parse().expect("a time");
+    jiff::Timestamp::now().duration_since(at).try_into().unwrap_or_default()
+}
+
 /// What stands between `before` and the next `end`.
 fn after<'a>(message: &'a [u8], before: &[u8], end: u8) -> Option<&'a [u8]> {
     let at = message.windows(before.len()).position(|it| it == before)? + before.len();
@@ -119,7 +155,8 @@ fn after<'a>(message: &'a [u8], before: &[u8], end: u8) -> Option<&'a [u8]> {
 fn frame(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let bytes_at = |from: usize, count: usize| bytes.get(at + from..at + from + count);
     let head = bytes_at(0, 2)?;
-    assert_eq!(head[0], 0x81, "a text in one frame: {}", text(&bytes[at..]));
+    let is_known = [TEXT, CLOSE].contains(&head[0]);
+    assert!(is_known, "a text in one frame: {}", text(&bytes[at..]));
     let (length, skip) = match head[1] {
         126 => (u64::from(u16::from_be_bytes(bytes_at(2, 2)?.try_into().ok()?)), 4),
         127 => (u64::from_be_bytes(bytes_at(2, 8)?.try_into().ok()?), 10),
