@@ -178,7 +178,7 @@ async fn herd(clients: u64) -> (u64, Duration) {
         insert(&database, id).await;
     }
     let kept: BTreeSet<u64> = all.iter().map(|it| it.kept).collect();
-    assert!(kept.len() >= 20, "{kept:?}");
+    assert!(kept.len() >= 5, "{kept:?}");
 
     let (mut back, began) = (JoinSet::new(), Instant::now());
     tally.take();

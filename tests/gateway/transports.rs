@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     database::Database,
-    follower::{Follower, WAYS, Way, fetch},
+    follower::{Follower, Stream, WAYS, Way, fetch},
     gateway::{Gateway, Settings},
     proxy::Proxy,
     random::Random,
@@ -175,6 +175,74 @@ async fn a_page_of_a_listed_origin_may_read_and_others_may_not() {
         assert!(bad.starts_with("HTTP/1.0 403"), "{bad}");
         assert!(!bad.contains("access-control-allow-origin"), "{bad}");
     }
+}
+
+/// The ids of a stream so far.
+fn ids(said: &str) -> Vec<&str> {
+    said.lines().filter_map(|line| line.strip_prefix("id:")).collect()
+}
+
+#[tokio::test]
+async fn a_stream_tells_cursor_and_shape_by_id_and_goes_on_from_the_last() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("SERVER__HEARTBEAT_MS", "200");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let path = "/sse/changes/?table=notes";
+    let (mut stream, mut said) = (Stream::open(gateway.address(), path).await, String::new());
+    stream.until(&mut said, |said| said.contains("\"heartbeat\"")).await;
+    let first = ids(&said)[0].to_owned();
+    for id in 1..=2 {
+        insert(&database, id).await;
+        let key = format!("\"key\":{{\"id\":{id}}}");
+        let has_id = |said: &str| said.split_once(&key).is_some_and(|(_, it)| it.contains("\nid:"));
+        stream.until(&mut said, has_id).await;
+    }
+    let events: Vec<&str> = said.split("\n\n").collect();
+    let beat = events.iter().find(|it| it.contains("\"heartbeat\"")).expect("a heartbeat");
+    assert!(beat.starts_with("data:{") && beat.contains("\nid:"), "data and id: {beat}");
+    let alone = events.iter().any(|it| it.starts_with("id:") && !it.contains("data:"));
+    assert!(alone, "a cursor is an id alone: {said}");
+    for id in ids(&said) {
+        let (cursor, shape) = id.split_once('~').expect("cursor and shape");
+        let is_url_safe = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+        assert!(cursor.chars().all(is_url_safe), "{id}");
+        assert!(shape.len() == 8 && shape.chars().all(|it| it.is_ascii_hexdigit()), "{id}");
+    }
+    let last = ids(&said).pop().expect("an id").to_owned();
+    insert(&database, 3).await;
+    // The browser says both: the address as it was, and the last id.
+    let path = format!("{path}&since={first}");
+    let (mut stream, mut said) =
+        (Stream::resumed(gateway.address(), &path, &last).await, String::new());
+    stream.until(&mut said, |said| said.contains("\"key\":{\"id\":3}")).await;
+    assert!(!said.contains("\"key\":{\"id\":2}") && !said.contains("resync"), "{said}");
+    let path = path.replace("notes", "items");
+    let (mut other, mut said) =
+        (Stream::resumed(gateway.address(), &path, &last).await, String::new());
+    other.until(&mut said, |said| said.contains("shape_changed")).await;
+}
+
+#[tokio::test]
+async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
+    database.run("insert into notes (id) select generate_series(1, 30000)").await;
+    let (mut keys, mut partial) = (Vec::new(), 0);
+    while keys.len() < 30_000 {
+        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9");
+        let answer = gateway.get(&path).await.expect("an answer");
+        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let messages = answer["messages"].as_array().expect("messages");
+        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
+        let is_partial = answer["partial"] == Value::Bool(true);
+        assert_eq!(is_partial, keys.len() < 30_000, "inside of it, and only there");
+        partial += usize::from(is_partial);
+        answer["cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
+    }
+    assert!(partial > 1, "{partial} answers end inside");
+    assert!(keys.into_iter().eq(1..=30_000), "once and in order");
 }
 
 #[tokio::test]

@@ -271,6 +271,15 @@ impl Stream {
         Self(ask(address, path).await.expect("the gateway accepts"))
     }
 
+    /// The same as a browser comes back.
+    pub(crate) async fn resumed(address: SocketAddr, path: &str, last: &str) -> Self {
+        let mut wire = TcpStream::connect(address).await.expect("the gateway accepts");
+        let request =
+            format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nLast-Event-ID: {last}\r\n\r\n");
+        wire.write_all(request.as_bytes()).await.expect("it reads");
+        Self(wire)
+    }
+
     /// Reads on until what was said is as wanted; head and body are added to it.
     pub(crate) async fn until(&mut self, said: &mut String, is_so: impl Fn(&str) -> bool) {
         let reading = async {
