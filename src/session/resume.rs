@@ -57,13 +57,12 @@ pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogErro
 /// The first chunk of the tail that may hold more than a position of this history, where the tail
 /// reaches back so far; waits until all that lies before the position is here.
 pub async fn place(hub: &Hub, position: &Position) -> Option<u64> {
-    match in_tail(hub, position) {
-        Some(first) => Some(first),
-        None => {
-            hub.has_all_of_now().await;
-            hub.first_after(position)
-        }
+    let first = in_tail(hub, position);
+    if first.is_some() {
+        return first;
     }
+    hub.has_all_of_now().await;
+    hub.first_after(position)
 }
 
 /// The first chunk that may hold more than a position, where the tail has all that the position

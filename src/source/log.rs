@@ -31,7 +31,7 @@ pub(super) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The first row of a read for a resume may take this long: the rows of transactions are counted
 /// first.
-const ROWS_LIMIT: Duration = Duration::from_secs(60);
+const ROWS_LIMIT: Duration = Duration::from_mins(1);
 
 /// A gateway that starts reads the last minutes of the log into its tail, so that clients that
 /// come back after its restart are served from memory.

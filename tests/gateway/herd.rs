@@ -26,6 +26,12 @@ use crate::support::{
 /// What a storm may cost the database in statements, beside what the gateway asks anyway.
 const STATEMENTS_MAX: u64 = 50;
 
+/// How many of the herd connect at the same time.
+const AT_ONCE: usize = 1_000;
+
+/// The changes that the herd follows.
+const ALL: u64 = 100;
+
 /// A row that is written last.
 const LAST: u64 = 9_999_999;
 
@@ -77,7 +83,7 @@ async fn storm(clients: usize) -> u64 {
         let (address, way) = (gateway.address(), WAYS[at % 3]);
         storm.spawn(async move {
             // A poll asks again and again, as it is meant to.
-            let is_back = it.follow(address, way, Duration::from_secs(60), has_all).await;
+            let is_back = it.follow(address, way, Duration::from_mins(1), has_all).await;
             assert!(is_back && it.resyncs.is_empty(), "{way:?} {:?}", it.resyncs);
             assert!(it.keys.len() > 1_000, "{way:?}: {}", it.keys.len());
         });
@@ -134,10 +140,44 @@ async fn herd(clients: u64) -> (u64, Duration) {
     let idle = tally.take();
     gateway.ready().await;
 
+    let all = leave(&database, &mut gateway, clients).await;
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let address = gateway.address();
+    let (mut back, began) = (JoinSet::new(), Instant::now());
+    tally.take();
+    gateway.restart().await;
+    for mut client in all {
+        let places = Arc::clone(&places);
+        back.spawn(async move {
+            let is_back = |it: &Lean| it.is_live && it.kept >= ALL;
+            let was_there = client.kept == 51;
+            while !client.follow(address, &places, is_back).await {}
+            (client.resyncs, was_there, began.elapsed())
+        });
+    }
+    let told = back.join_all().await;
+    assert!(told.iter().all(|(resyncs, ..)| *resyncs == 0));
+    let (lasted, took) = (began.elapsed(), tally.take().beside(&idle));
+    let last_of = |was_there| {
+        told.iter().filter(|it| it.1 == was_there).map(|it| it.2).max().unwrap_or_default()
+    };
+    println!(
+        "{clients} clients live after {lasted:?}, those that had been there after {:?}, the others \
+         after {:?}: {} statements\n{took}",
+        last_of(true),
+        last_of(false),
+        took.count()
+    );
+    (took.count(), lasted)
+}
+
+/// So many clients, half of which go away at some change, the others when the gateway is killed,
+/// behind change 51. Then come the rest.
+async fn leave(database: &Database, gateway: &mut Gateway, clients: u64) -> Vec<Lean> {
     let (address, here, reached) = (gateway.address(), Arc::default(), Arc::default());
     let (here, reached): (Arc<AtomicU64>, Arc<AtomicU64>) = (here, reached);
     let (mut gone, mut there) = (JoinSet::new(), JoinSet::new());
-    let places = Arc::new(Semaphore::new(1_000));
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     for at in 0..clients {
         let mut client = Lean::new(Arc::clone(&here));
         let (places, reached) = (Arc::clone(&places), Arc::clone(&reached));
@@ -159,7 +199,7 @@ async fn herd(clients: u64) -> (u64, Duration) {
     eventually(PATIENCE * 5, "all to be live", async || here.load(Ordering::Relaxed) >= clients)
         .await;
     for id in 1..=50 {
-        insert(&database, id).await;
+        insert(database, id).await;
     }
     let mut all: Vec<Lean> = gone.join_all().await;
     // The next gateway's tail holds the last of these.
@@ -167,43 +207,16 @@ async fn herd(clients: u64) -> (u64, Duration) {
         let rows = "insert into items (id, body) select g, repeat('x', 1000) from generate_series";
         database.run(&format!("{rows}({batch} * 400 + 1, {batch} * 400 + 400) g")).await;
     }
-    insert(&database, 51).await;
+    insert(database, 51).await;
     let left = clients - all.len() as u64;
     let have_all = async || reached.load(Ordering::Relaxed) >= left;
     eventually(PATIENCE, "those that are there to have all", have_all).await;
     gateway.kill().await;
     all.extend(there.join_all().await);
-    let last = 100;
-    for id in 52..=last {
-        insert(&database, id).await;
+    for id in 52..=ALL {
+        insert(database, id).await;
     }
     let kept: BTreeSet<u64> = all.iter().map(|it| it.kept).collect();
     assert!(kept.len() >= 5, "{kept:?}");
-
-    let (mut back, began) = (JoinSet::new(), Instant::now());
-    tally.take();
-    gateway.restart().await;
-    for mut client in all {
-        let places = Arc::clone(&places);
-        back.spawn(async move {
-            let is_back = |it: &Lean| it.is_live && it.kept >= last;
-            let was_there = client.kept == 51;
-            while !client.follow(address, &places, is_back).await {}
-            (client.resyncs, was_there, began.elapsed())
-        });
-    }
-    let told = back.join_all().await;
-    assert!(told.iter().all(|(resyncs, ..)| *resyncs == 0));
-    let (lasted, took) = (began.elapsed(), tally.take().beside(&idle));
-    let last_of = |was_there| {
-        told.iter().filter(|it| it.1 == was_there).map(|it| it.2).max().unwrap_or_default()
-    };
-    println!(
-        "{clients} clients live after {lasted:?}, those that had been there after {:?}, the others \
-         after {:?}: {} statements\n{took}",
-        last_of(true),
-        last_of(false),
-        took.count()
-    );
-    (took.count(), lasted)
+    all
 }

@@ -139,7 +139,7 @@ fn follow(
                 way += 1;
             }
         };
-        within(Duration::from_secs(120), "the last row", follow).await;
+        within(Duration::from_mins(2), "the last row", follow).await;
         (at, it)
     }
 }

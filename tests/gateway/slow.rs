@@ -36,7 +36,8 @@ struct Flood {
 impl Flood {
     /// By variables: the long run, or a run of these numbers.
     fn asked_for() -> (Self, bool) {
-        if let Ok(numbers) = std::env::var("PGFEED_TEST_FLOOD") {
+        let numbers = std::env::var_os("PGFEED_TEST_FLOOD").and_then(|it| it.into_string().ok());
+        if let Some(numbers) = numbers {
             let numbers = numbers.split_whitespace().map(|it| it.parse::<u32>().expect("a number"));
             let [clients, per_second, seconds] = numbers.collect::<Vec<_>>()[..] else {
                 panic!("PGFEED_TEST_FLOOD is clients, changes a second and seconds")
@@ -177,7 +178,7 @@ impl Crowd {
         }
         let size = flood.clients as u64;
         let are_here = async || here.load(Ordering::Relaxed) >= size;
-        eventually(Duration::from_secs(60), "the others to be there", are_here).await;
+        eventually(Duration::from_mins(1), "the others to be there", are_here).await;
         Self { tasks, half, all, count, size, descriptors: gateway.descriptors() }
     }
 

@@ -34,7 +34,7 @@ impl CatchUp<'_> {
 
     /// Goes from a position to the newest chunk by the log, without what is `known`. What cannot be
     /// begun is tried again when the feed has read the database.
-    pub(super) async fn from_log(
+    pub(super) async fn walk_log(
         &self,
         from: &Position,
         known: &Position,
