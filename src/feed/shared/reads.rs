@@ -174,19 +174,21 @@ async fn give(readers: Vec<Reader>, piece: Piece, patience: &mut Duration) -> Ve
     };
     let mut gifts: FuturesUnordered<_> = readers.into_iter().map(give).collect();
     let mut took = Vec::with_capacity(gifts.len());
-    let (mut done, mut until) = (0, Instant::now() + MOST_SLOW);
-    let mut waited_since = None;
+    let began = Instant::now();
+    let (mut done, mut until) = (0, began + MOST_SLOW);
+    let mut fair = None;
     while let Ok(Some(reader)) = timeout_at(until, gifts.next()).await {
         took.extend(reader);
         done += 1;
         if done == most {
-            let now = Instant::now();
-            waited_since = Some(now);
-            until = now + SLOW.min(*patience);
+            // A busy machine is slow for all: the others may take as long again, and twice.
+            let end = Instant::now() + began.elapsed() * 2;
+            fair = Some(end);
+            until = end + SLOW.min(*patience);
         }
     }
-    if let Some(since) = waited_since {
-        *patience = patience.saturating_sub(since.elapsed());
+    if let Some(end) = fair {
+        *patience = patience.saturating_sub(end.elapsed());
     }
     took
 }

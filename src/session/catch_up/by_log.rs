@@ -84,13 +84,19 @@ impl CatchUp<'_> {
                     self.send(&std::mem::take(&mut piece), &progress, cut, &mut mark).await?;
                 }
                 progress.pass(row.id, row.xid, row.at);
-                if !known.has(row.id, row.xid) {
+                if !known.has(row.id, row.xid) && self.concerns(&row) {
                     piece.push(row);
                 }
             }
         }
         self.send(&piece, &progress, end, &mut mark).await?;
         Ok((seq, to, mark))
+    }
+
+    /// Whether a row is of the subscription's table. In a storm many clients pass many rows that
+    /// are not.
+    fn concerns(&self, row: &LogRow) -> bool {
+        matches!(&row.body, Body::Change(it) if it.table.oid == self.topic().spec.table.oid)
     }
 
     async fn send(
