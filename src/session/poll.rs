@@ -29,9 +29,9 @@ use crate::{
     wire::{Code, Subscribe, reply::Resync},
 };
 
-/// How long a cursor may take to be found, as long as the poll is to wait but in these bounds: one
-/// ahead of this gateway waits for the database, and many that ask at once wait for each other.
-const FIND_LIMITS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(10)];
+/// How long a cursor may take to be found: one ahead of this gateway waits for the database, and
+/// many that ask at once wait for each other.
+const FIND_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a poll asks for.
 pub struct Poll {
@@ -107,8 +107,7 @@ impl Poll {
         since: &Since,
         deadline: Instant,
     ) -> Result<Told, Refusal> {
-        let limit = self.wait.clamp(FIND_LIMITS[0], FIND_LIMITS[1]);
-        let found = timeout(limit, resume::find(&self.context, &since.cursor)).await;
+        let found = timeout(FIND_LIMIT, resume::find(&self.context, &since.cursor)).await;
         let (position, first) = match found {
             Ok(Ok(Resumed::At { position, first })) => (position, first),
             Ok(Ok(Resumed::Over(reason))) => return self.begin(to, Some(reason)).await,

@@ -159,6 +159,11 @@ impl Follower {
             let Some((head, body)) = text.split_once("\r\n\r\n") else { return };
             // A proxy may cut anywhere: what is not whole was not said.
             let Ok(mut answer) = serde_json::from_str::<Value>(body) else { return };
+            if answer["code"] == "unavailable" {
+                // Sooner than `Retry-After` says, so that the storm is one.
+                time::sleep(Duration::from_millis(500)).await;
+                continue;
+            }
             assert!(head.starts_with("HTTP/1.0 200"), "{text}");
             for message in answer["messages"].as_array_mut().expect("messages") {
                 self.take(message.take());
