@@ -2,7 +2,7 @@
 //! rows are inserted one by one with rising ids, and keeps a cursor.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -91,13 +91,10 @@ impl Lean {
 
     async fn connect(&self, address: SocketAddr) -> Option<TcpStream> {
         let socket = TcpSocket::new_v4().ok()?;
-        // One address has not ports enough for two rounds of ten thousand.
-        let own = if self.cursor.is_some() { [127, 0, 0, 2] } else { [127, 0, 0, 1] };
         if self.sleeps.is_some() {
             // The kernel is to hold little of what is not read.
             socket.set_recv_buffer_size(16 * 1024).ok()?;
         }
-        socket.bind((Ipv4Addr::from(own), 0).into()).ok()?;
         let mut wire = socket.connect(address).await.ok()?;
         let since = self.cursor.as_ref().map(|it| format!("&since={it}")).unwrap_or_default();
         let request = format!(
