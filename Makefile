@@ -29,9 +29,10 @@ lint: ## formatting, clippy and the generated SQL
 fmt: ## format the code
 	$(CARGO) fmt --all
 
-storm: postgres ## the long tests: ten seeds of the storm, an update of a million rows
+storm: postgres ## the long tests: ten seeds of storms, ten thousand clients, a million rows
 	PGFEED_TEST_SEEDS="$(SEEDS)" PGFEED_TEST_LONG=1 \
-	  $(CARGO) test --locked --test gateway -- --nocapture --test-threads=1 storm:: bulk transports::
+	  $(CARGO) test --locked --test gateway -- --nocapture --test-threads=1 \
+	  storm:: sets:: herd:: slow:: snapshot:: bulk transports::
 
 faults: postgres ## every row of the failure table, and two gateways with 2,000 clients behind nginx
 	PGFEED_TEST_LONG=1 $(CARGO) test --locked --test gateway -- --test-threads=1 \

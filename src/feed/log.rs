@@ -71,11 +71,16 @@ pub struct Start<R> {
     pub is_other_history: bool,
 }
 
-/// What the log knows of a cursor's tick.
+/// What the log knows of a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// It is there.
-    Tick(Arc<Tick>),
+    /// Its place is part of the log: the tick is there, and so are the rows since.
+    Here {
+        /// The place.
+        position: Position,
+        /// The transactions of the rows since its tick.
+        xids: Arc<[u64]>,
+    },
     /// The log no longer reaches back to it.
     Expired,
     /// It belongs to another history.
@@ -142,17 +147,11 @@ pub trait ChangeLog: Send + Sync + 'static {
     /// had other columns; none does where it is not known yet.
     fn since(&self, table: &Table) -> i64;
 
-    /// Looks up the ticks that cursors name.
+    /// Looks cursors up; the answers come in their order.
     fn find_all(
         &self,
         cursors: &[Cursor],
     ) -> impl Future<Output = Result<Vec<Found>, LogError>> + Send;
-
-    /// Which positions are part of the log: their tick is there, and so are the rows since.
-    fn has_all(
-        &self,
-        positions: &[Position],
-    ) -> impl Future<Output = Result<Vec<bool>, LogError>> + Send;
 
     /// The rows after `from`, up to and with `to`, in the order of a read. It yields all rows
     /// since `from`'s tick; those that `from` already has are for checking only.
@@ -180,22 +179,10 @@ pub trait History: Send + Sync {
     fn find_all<'a>(&'a self, cursors: &'a [Cursor])
     -> BoxFuture<'a, Result<Vec<Found>, LogError>>;
 
-    /// See [`ChangeLog::has_all`].
-    fn has_all<'a>(
-        &'a self,
-        positions: &'a [Position],
-    ) -> BoxFuture<'a, Result<Vec<bool>, LogError>>;
-
-    /// Looks up the tick that a cursor names.
+    /// Looks a cursor up.
     fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>> {
         let one = self.find_all(std::slice::from_ref(cursor));
         async move { Ok(one.await?.pop().unwrap_or(Found::OtherHistory)) }.boxed()
-    }
-
-    /// Whether a position is part of the log.
-    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>> {
-        let one = self.has_all(std::slice::from_ref(position));
-        async move { Ok(one.await?.pop().unwrap_or(false)) }.boxed()
     }
 
     /// See [`ChangeLog::between`].
@@ -224,13 +211,6 @@ impl<L: ChangeLog> History for L {
         cursors: &'a [Cursor],
     ) -> BoxFuture<'a, Result<Vec<Found>, LogError>> {
         ChangeLog::find_all(self, cursors).boxed()
-    }
-
-    fn has_all<'a>(
-        &'a self,
-        positions: &'a [Position],
-    ) -> BoxFuture<'a, Result<Vec<bool>, LogError>> {
-        ChangeLog::has_all(self, positions).boxed()
     }
 
     fn between<'a>(

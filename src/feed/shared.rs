@@ -1,10 +1,12 @@
 //! Asks the log once for all who ask at the same time.
 //!
 //! A gateway that comes back may have thousands of clients behind it, each with a cursor of its
-//! own. What they ask while an answer is on its way is put together into the next question, so a
-//! storm costs the database a few reads, however many clients there are.
+//! own. What they ask while an answer is on its way is put together into the next question, and the
+//! more they are the longer the next question waits for more of them: so a storm costs the database
+//! a few reads, however many clients there are.
 
 mod batch;
+mod pace;
 mod reads;
 
 use std::sync::Arc;
@@ -22,24 +24,19 @@ use crate::change::{Cursor, Position, Table};
 pub struct Shared {
     inner: Arc<dyn History>,
     finds: Arc<Batch<Cursor, Found>>,
-    places: Arc<Batch<Position, bool>>,
     reads: Arc<Reads>,
 }
 
 impl Shared {
     /// Shares what is asked of a log.
     pub fn new(inner: Arc<dyn History>) -> Self {
-        let (one, other) = (Arc::clone(&inner), Arc::clone(&inner));
+        let log = Arc::clone(&inner);
         let finds = Batch::new(move |cursors: Vec<Cursor>| {
-            let log = Arc::clone(&one);
+            let log = Arc::clone(&log);
             async move { log.find_all(&cursors).await }.boxed()
         });
-        let places = Batch::new(move |positions: Vec<Position>| {
-            let log = Arc::clone(&other);
-            async move { log.has_all(&positions).await }.boxed()
-        });
         let reads = Reads::new(Arc::clone(&inner));
-        Self { inner, finds, places, reads }
+        Self { inner, finds, reads }
     }
 }
 
@@ -55,19 +52,8 @@ impl History for Shared {
         self.inner.find_all(cursors)
     }
 
-    fn has_all<'a>(
-        &'a self,
-        positions: &'a [Position],
-    ) -> BoxFuture<'a, Result<Vec<bool>, LogError>> {
-        self.inner.has_all(positions)
-    }
-
     fn find<'a>(&'a self, cursor: &'a Cursor) -> BoxFuture<'a, Result<Found, LogError>> {
         self.finds.ask(cursor.clone()).boxed()
-    }
-
-    fn has<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<bool, LogError>> {
-        self.places.ask(position.clone()).boxed()
     }
 
     fn between<'a>(

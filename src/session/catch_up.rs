@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{
     news::is_news,
-    resume::{self, Resumed},
+    resume::Resumed,
     shapes::Since,
     subscription::{Refusal, Shared, Ticket},
 };
@@ -227,7 +227,7 @@ impl CatchUp<'_> {
         if !is_older && (is_other || since.is_some_and(|it| !it.admits(&now))) {
             return Err(over(Resync::ShapeChanged));
         }
-        let (position, first) = match resume::find(&self.shared.context, cursor).await? {
+        let (position, first) = match self.find(cursor).await? {
             Resumed::At { position, first } => (position, first),
             Resumed::Over(reason) => return Err(over(reason)),
         };

@@ -29,7 +29,8 @@ use crate::{
     wire::{Code, Subscribe, reply::Resync},
 };
 
-/// How long a cursor may take to be found: one ahead of this gateway waits for the database.
+/// How long a cursor may take to be found: one ahead of this gateway waits for the database, and
+/// many that ask at once wait for each other.
 const FIND_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a poll asks for.

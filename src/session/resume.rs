@@ -1,6 +1,6 @@
 //! From a cursor's text to a place in the feed, or why there is none.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use super::Context;
 use crate::{
@@ -28,47 +28,61 @@ pub enum Resumed {
 
 /// Finds a cursor's place: by the tail where that reaches back, else by the log.
 pub async fn find(context: &Context, cursor: &Cursor) -> Result<Resumed, LogError> {
-    let known = context.hub.ticks().find(cursor);
-    let tick = match known {
-        Some(tick) => tick,
-        None => match context.history.find(cursor).await? {
-            Found::Tick(tick) => tick,
-            Found::Expired => return Ok(Resumed::Over(Resync::CursorExpired)),
-            Found::OtherHistory => return Ok(Resumed::Over(Resync::HistoryChanged)),
-        },
-    };
-    let since = Since { ids: cursor.ids.clone(), sum: cursor.sum };
-    let position = Position { tick, since: Arc::new(since) };
-    let first = place(&context.hub, &position).await;
-    let is_part = match first {
-        Some(first) if tail_has(&context.hub, first, &position) => true,
-        _ => context.history.has(&position).await?,
-    };
-    if is_part {
-        return Ok(Resumed::At { position, first });
+    let hub = &context.hub;
+    if hub.lag_ms().is_none() {
+        // What is in the tail after the first read need not be asked of the log.
+        hub.has_all_of_now().await;
     }
-    // The tick may have been known here and pruned there.
-    let is_expired = context.history.find(cursor).await? == Found::Expired;
-    let reason = if is_expired { Resync::CursorExpired } else { Resync::HistoryChanged };
-    Ok(Resumed::Over(reason))
+    if let Some(tick) = hub.ticks().find(cursor) {
+        let since = Since { ids: cursor.ids.clone(), sum: cursor.sum };
+        let position = Position { tick, since: Arc::new(since) };
+        if let Some(first) = in_tail(hub, &position) {
+            return Ok(Resumed::At { position, first: Some(first) });
+        }
+    }
+    let (position, xids) = match context.history.find(cursor).await? {
+        Found::Here { position, xids } => (position, xids),
+        Found::Expired => return Ok(Resumed::Over(Resync::CursorExpired)),
+        Found::OtherHistory => return Ok(Resumed::Over(Resync::HistoryChanged)),
+    };
+    // A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
+    // join there would lead its reader back; one read from now on, all it has seen is here.
+    if !has_passed(hub, &position, &xids) {
+        hub.has_all_of_now().await;
+    }
+    let first = hub.first_after(&position);
+    Ok(Resumed::At { position, first })
 }
 
 /// The first chunk of the tail that may hold more than a position of this history, where the tail
-/// reaches back so far.
+/// reaches back so far; waits until all that lies before the position is here.
 pub async fn place(hub: &Hub, position: &Position) -> Option<u64> {
-    come_up_to(hub, position).await;
+    let first = in_tail(hub, position);
+    if first.is_some() {
+        return first;
+    }
+    hub.has_all_of_now().await;
     hub.first_after(position)
 }
 
-/// A cursor may be ahead of this gateway: another gave it, or this one before its restart. To
-/// join there would lead its reader back; one read from now on, all it has seen is here.
-async fn come_up_to(hub: &Hub, position: &Position) {
-    let tick = hub.newest().map_or(0, |(newest, ..)| newest.tick.id);
-    let is_here = tick >= position.tick.id
-        && hub.first_after(position).is_some_and(|first| tail_has(hub, first, position));
-    if !is_here {
-        hub.has_all_of_now().await;
-    }
+/// The first chunk that may hold more than a position, where the tail has all that the position
+/// has since its tick, and all that it lacks.
+fn in_tail(hub: &Hub, position: &Position) -> Option<u64> {
+    let is_ahead = hub.newest().is_none_or(|(newest, ..)| newest.tick.id < position.tick.id);
+    let first = hub.first_after(position).filter(|_| !is_ahead)?;
+    tail_has(hub, first, position).then_some(first)
+}
+
+/// Whether everything before a position has been published here; `xids` are the transactions of
+/// the rows since its tick.
+fn has_passed(hub: &Hub, position: &Position, xids: &[u64]) -> bool {
+    let Some((newest, ..)) = hub.newest() else { return false };
+    let has_run = |run: RangeInclusive<i64>| {
+        newest.since.ids.runs().any(|it| it.start() <= run.start() && run.end() <= it.end())
+    };
+    newest.tick.id >= position.tick.id
+        && (xids.iter().all(|xid| newest.tick.snapshot.sees(*xid))
+            || position.since.ids.runs().all(has_run))
 }
 
 /// Whether the tail from chunk `first` on has the rows that the position says were there.

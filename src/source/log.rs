@@ -29,6 +29,10 @@ use crate::{
 /// No step takes longer.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
+/// The first row of a read for a resume may take this long: the rows of transactions are counted
+/// first.
+const ROWS_LIMIT: Duration = Duration::from_mins(1);
+
 /// A gateway that starts reads the last minutes of the log into its tail, so that clients that
 /// come back after its restart are served from memory.
 const START_BEFORE: &str = "120 seconds";
@@ -58,6 +62,13 @@ const READING: &[(&str, &str)] = &[
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
 ];
+
+/// Plans the statements of one transaction so, and tells whether a tick is there.
+fn planning() -> String {
+    let set = |(name, value): &(&str, &str)| format!(", set_config('{name}', '{value}', true)");
+    let settings: String = READING.iter().map(set).collect();
+    format!("select exists (select from pgfeed.tick where id = $1 and tag = $2){settings}")
+}
 
 /// The log in one database. One for a gateway.
 pub struct PgLog {
@@ -137,9 +148,9 @@ impl ChangeLog for PgLog {
         let newest = within(STEP_LIMIT, doing, make_tick(&client)).await?;
         let known = match from {
             Some(position) => {
-                let is_part =
-                    super::places::are_parts(&client, std::slice::from_ref(position)).await?;
-                is_part.contains(&true).then(|| position.clone())
+                let found = super::places::find(&client, &[position.cursor()]).await?;
+                let is_part = matches!(found.first(), Some(Found::Here { .. }));
+                is_part.then(|| position.clone())
             }
             None => None,
         };
@@ -168,24 +179,7 @@ impl ChangeLog for PgLog {
     }
 
     async fn find_all(&self, cursors: &[Cursor]) -> Result<Vec<Found>, LogError> {
-        const FIND: &str = "
-            select t.id, t.tag, t.snap::text, m.history::text, (select min(id) from pgfeed.tick)
-              from pgfeed.meta m
-             cross join unnest($1::bigint[], $2::integer[]) with ordinality a(id, tag, place)
-              left join pgfeed.tick t on t.id = a.id and t.tag = a.tag
-             order by a.place";
-        let doing = "looking cursors up";
-        let client = self.pooled().await?;
-        let ids: Vec<i64> = cursors.iter().map(|it| it.tick).collect();
-        let tags: Vec<i32> = cursors.iter().map(|it| it.tag).collect();
-        let parameters: [&(dyn ToSql + Sync); 2] = [&ids, &tags];
-        let rows = within(STEP_LIMIT, doing, client.query(FIND, &parameters)).await?;
-        let all = rows.iter().zip(cursors).map(|(row, cursor)| found(row, cursor));
-        all.collect::<Result<_, _>>().map_err(|error| failed(doing, &error))
-    }
-
-    async fn has_all(&self, positions: &[Position]) -> Result<Vec<bool>, LogError> {
-        super::places::are_parts(&*self.pooled().await?, positions).await
+        super::places::find(&*self.pooled().await?, cursors).await
     }
 
     async fn between(
@@ -194,24 +188,27 @@ impl ChangeLog for PgLog {
         to: &Position,
         catalog: Arc<Catalog>,
     ) -> Result<LogRows, LogError> {
-        const TICK: &str = "select from pgfeed.tick where id = $1 and tag = $2";
         let doing = "reading the log for a resume";
         let client = Lease::new(self.pooled().await?);
         let base = from.tick.snapshot.clone();
-        let mut begin = "begin isolation level repeatable read, read only".to_owned();
-        for (name, value) in READING {
-            begin.extend(["; set local ", name, " = ", value]);
-        }
-        within(STEP_LIMIT, doing, client.batch_execute(&begin)).await?;
-        // In the snapshot of the rows: as long as the tick is there, nothing after it was pruned.
+        let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
         let parameters: [&(dyn ToSql + Sync); 2] = [&from.tick.id, &from.tick.tag];
-        if within(STEP_LIMIT, doing, client.query_opt(TICK, &parameters)).await?.is_none() {
+        let plan = within(STEP_LIMIT, doing, client.prepare(&planning())).await?;
+        // In one round trip.
+        let steps = async {
+            futures::try_join!(
+                client.batch_execute("begin isolation level repeatable read, read only"),
+                client.query_one(&plan, &parameters),
+                statements.relations(&client, &base),
+                statements.rows(&client, &base),
+            )
+        };
+        let ((), planned, relations, rows) = within(ROWS_LIMIT, doing, steps).await?;
+        // In the snapshot of the rows: as long as the tick is there, nothing after it was pruned.
+        if !planned.try_get(0).map_err(|error| failed(doing, &error))? {
             let message = format!("{doing}: its position was pruned meanwhile");
             return Err(LogError { message, is_transient: true });
         }
-        let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
-        let relations = within(STEP_LIMIT, doing, statements.relations(&client, &base)).await?;
-        let rows = within(STEP_LIMIT, doing, statements.rows(&client, &base)).await?;
         let decoder = Decoder::new(&relations, &catalog, self.row_bytes_max);
         let state = (client, rows, decoder);
         let rows = stream::try_unfold(Some(state), async |state| {
@@ -289,19 +286,4 @@ async fn recent_ticks(client: &Client, newest: &Tick) -> Result<Vec<Tick>, tokio
           order by t.id"
     );
     client.query(&recent, &[&newest.id]).await?.iter().map(tick).collect()
-}
-
-fn found(row: &Row, cursor: &Cursor) -> Result<Found, tokio_postgres::Error> {
-    if history(row.try_get(3)?) != cursor.history {
-        return Ok(Found::OtherHistory);
-    }
-    if row.try_get::<_, Option<i64>>(0)?.is_some() {
-        return Ok(Found::Tick(Arc::new(tick(row)?)));
-    }
-    // Pruning removes the oldest; a tick that is missing among the others was lost.
-    let oldest: Option<i64> = row.try_get(4)?;
-    Ok(match oldest {
-        Some(oldest) if cursor.tick < oldest => Found::Expired,
-        _ => Found::OtherHistory,
-    })
 }

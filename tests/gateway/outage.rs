@@ -12,9 +12,10 @@ use tokio::{
 use crate::support::{
     client::Client,
     database::Database,
+    follower::{Stream, fetch},
     gateway::{Gateway, Settings},
     proxy::Proxy,
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, eventually, within},
 };
 
 /// What a lost connection may take to be noticed and mended.
@@ -209,6 +210,51 @@ async fn a_gateway_started_before_its_database_serves_when_that_is_up() {
     let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
     insert(&database, 1).await;
     applied_in_time(&mut client, 1).await;
+}
+
+#[tokio::test]
+async fn who_comes_back_while_the_database_is_away_hears_heartbeats_and_is_served_when_it_is_back()
+{
+    let mut database = Database::durable().await;
+    let settings = Settings::for_database(&database).with("LOG__TAIL_BYTES_MAX", "1MB");
+    let gateway = settings.with("SERVER__HEARTBEAT_MS", "200").start().await;
+    gateway.ready().await;
+    let url = gateway.socket("changes/");
+    let mut before = Client::subscribed(&url, "notes").await;
+    insert(&database, 1).await;
+    applied_in_time(&mut before, 1).await;
+    let cursor = before.sub("notes").cursor.clone();
+    // The tail does not reach back to the cursor.
+    let rows = "insert into items (id, body) select g, repeat('x', 1000) from generate_series";
+    for batch in 0..4 {
+        database.run(&format!("{rows}({batch} * 1000 + 1, {batch} * 1000 + 1000) g")).await;
+    }
+    insert(&database, 2).await;
+    applied_in_time(&mut before, 2).await;
+    database.server().stop(StopMode::Immediate).await.expect("the server stops");
+
+    let query = format!("changes/?table=notes&since={cursor}");
+    let mut socket = Client::connect(&gateway.socket(&query)).await;
+    let mut stream = Stream::open(gateway.address(), &format!("/sse/{query}")).await;
+    let (mut lags, mut said) = (Vec::new(), String::new());
+    while lags.iter().filter(|lag| **lag >= 1_000).count() < 5 {
+        let message = socket.message().await;
+        assert_eq!(message["type"], "heartbeat", "nothing is told before the place is known");
+        lags.push(message["lag_ms"].as_u64().expect("a number"));
+    }
+    assert!(lags.is_sorted() && lags[0] < lags[lags.len() - 1], "{lags:?}");
+    stream.until(&mut said, |said| said.matches("\"lag_ms\":").count() >= 5).await;
+    assert!(!said.contains("subscribed"), "{said}");
+    let poll = format!("GET /poll/{query}&wait=1 HTTP/1.0\r\nHost: h\r\n\r\n");
+    let answer = within(PATIENCE, "an answer", fetch(gateway.address(), &poll)).await;
+    assert!(answer.starts_with("HTTP/1.0 503") && answer.contains("retry-after: "), "{answer}");
+
+    database.server().start_again().await.expect("the server starts");
+    socket.expect("subscribed").await;
+    applied_in_time(&mut socket, 1).await;
+    assert_eq!(keys(&socket), [2]);
+    stream.until(&mut said, |said| said.contains("\"key\":{\"id\":2}")).await;
+    assert!(said.contains("subscribed"), "{said}");
 }
 
 async fn signal(name: &str, pids: &str) {

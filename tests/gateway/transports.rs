@@ -4,20 +4,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tokio::{task::JoinSet, time::Duration};
-use tokio_postgres::Client as Session;
 
 use crate::support::{
     database::Database,
-    follower::{Follower, WAYS, Way, fetch},
+    follower::{Follower, Stream, WAYS, Way, fetch},
     gateway::{Gateway, Settings},
     proxy::Proxy,
     random::Random,
     wait::{PATIENCE, within},
 };
-
-/// A row that every filter of these tests lets through, written last.
-const LAST: u64 = 9_999_999;
 
 async fn insert(database: &Database, id: u64) {
     database.run(&format!("insert into notes (id, n) values ({id}, 100)")).await;
@@ -34,17 +29,6 @@ async fn begun(gateway: &Gateway, way: Way, query: &str) -> Follower {
 async fn until(it: &mut Follower, gateway: &Gateway, way: Way, count: usize) {
     let is_so = it.follow(gateway.address(), way, PATIENCE, |it| it.keys.len() >= count).await;
     assert!(is_so, "{way:?}: {count} changes, not {:?}", it.keys);
-}
-
-/// The rows as a `SELECT` has them.
-async fn select(session: &Session, condition: &str) -> BTreeMap<String, Value> {
-    let sql = format!("select row_to_json(notes)::text from notes where {condition}");
-    let rows = session.query(&sql, &[]).await.expect("the rows are read");
-    let row = |row: &tokio_postgres::Row| {
-        let value: Value = serde_json::from_str(row.get(0)).expect("a row is JSON");
-        (value["id"].to_string(), value)
-    };
-    rows.iter().map(row).collect()
 }
 
 #[tokio::test]
@@ -193,6 +177,74 @@ async fn a_page_of_a_listed_origin_may_read_and_others_may_not() {
     }
 }
 
+/// The ids of a stream so far.
+fn ids(said: &str) -> Vec<&str> {
+    said.lines().filter_map(|line| line.strip_prefix("id:")).collect()
+}
+
+#[tokio::test]
+async fn a_stream_tells_cursor_and_shape_by_id_and_goes_on_from_the_last() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("SERVER__HEARTBEAT_MS", "200");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let path = "/sse/changes/?table=notes";
+    let (mut stream, mut said) = (Stream::open(gateway.address(), path).await, String::new());
+    stream.until(&mut said, |said| said.contains("\"heartbeat\"")).await;
+    let first = ids(&said)[0].to_owned();
+    for id in 1..=2 {
+        insert(&database, id).await;
+        let key = format!("\"key\":{{\"id\":{id}}}");
+        let has_id = |said: &str| said.split_once(&key).is_some_and(|(_, it)| it.contains("\nid:"));
+        stream.until(&mut said, has_id).await;
+    }
+    let events: Vec<&str> = said.split("\n\n").collect();
+    let beat = events.iter().find(|it| it.contains("\"heartbeat\"")).expect("a heartbeat");
+    assert!(beat.starts_with("data:{") && beat.contains("\nid:"), "data and id: {beat}");
+    let alone = events.iter().any(|it| it.starts_with("id:") && !it.contains("data:"));
+    assert!(alone, "a cursor is an id alone: {said}");
+    for id in ids(&said) {
+        let (cursor, shape) = id.split_once('~').expect("cursor and shape");
+        let is_url_safe = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+        assert!(cursor.chars().all(is_url_safe), "{id}");
+        assert!(shape.len() == 8 && shape.chars().all(|it| it.is_ascii_hexdigit()), "{id}");
+    }
+    let last = ids(&said).pop().expect("an id").to_owned();
+    insert(&database, 3).await;
+    // The browser says both: the address as it was, and the last id.
+    let path = format!("{path}&since={first}");
+    let (mut stream, mut said) =
+        (Stream::resumed(gateway.address(), &path, &last).await, String::new());
+    stream.until(&mut said, |said| said.contains("\"key\":{\"id\":3}")).await;
+    assert!(!said.contains("\"key\":{\"id\":2}") && !said.contains("resync"), "{said}");
+    let path = path.replace("notes", "items");
+    let (mut other, mut said) =
+        (Stream::resumed(gateway.address(), &path, &last).await, String::new());
+    other.until(&mut said, |said| said.contains("shape_changed")).await;
+}
+
+#[tokio::test]
+async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
+    database.run("insert into notes (id) select generate_series(1, 30000)").await;
+    let (mut keys, mut partial) = (Vec::new(), 0);
+    while keys.len() < 30_000 {
+        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9");
+        let answer = gateway.get(&path).await.expect("an answer");
+        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let messages = answer["messages"].as_array().expect("messages");
+        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
+        let is_partial = answer["partial"] == Value::Bool(true);
+        assert_eq!(is_partial, keys.len() < 30_000, "inside of it, and only there");
+        partial += usize::from(is_partial);
+        answer["cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
+    }
+    assert!(partial > 1, "{partial} answers end inside");
+    assert!(keys.into_iter().eq(1..=30_000), "once and in order");
+}
+
 #[tokio::test]
 async fn a_stream_says_at_a_drain_when_to_come_back() {
     let database = Database::fresh().await;
@@ -245,128 +297,25 @@ async fn a_transaction_cut_at_any_byte_is_complete_on_whatever_transport_it_goes
     let gateway = Gateway::serving(&database).await;
     let proxy = Proxy::to(gateway.address()).await;
     let mut random = Random::seeded(4);
-    let mut it = begun(&gateway, Way::Socket, "table=notes").await;
+    let begin = begun(&gateway, Way::Socket, "table=notes").await.cursor;
     let write = format!("insert into notes (id) select generate_series(1, {rows})");
     database.run(&write).await;
     let total = usize::try_from(rows).expect("is small");
-    let mut at = 0;
-    while it.keys.len() < total {
-        // Past the last cut the rest goes through.
-        let bytes = if at < cuts { random.below(3_000_000) } else { 1 << 40 };
-        proxy.cut_after(i64::try_from(bytes).expect("is small"));
-        it.follow(proxy.address(), WAYS[at % 3], PATIENCE, |it| it.keys.len() >= total).await;
-        proxy.restore();
-        at += 1;
-    }
-    assert_eq!(it.keys, (1..=rows).collect::<Vec<_>>());
-    assert!(it.resyncs.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_set_is_that_of_its_select_whenever_it_began() {
-    let is_long = std::env::var_os("PGFEED_TEST_LONG").is_some();
-    let (clients, seconds) = if is_long { (50, 60) } else { (24, 8) };
-    let database = Database::fresh().await;
-    database
-        .run("insert into notes (id, n) select g, g % 10 from generate_series(1, 2000) g")
-        .await;
-    let gateway = Gateway::serving(&database).await;
-    let (calm_tx, calm) = tokio::sync::watch::channel(false);
-    let mut random = Random::seeded(11);
-    let mut writers = JoinSet::new();
-    for _ in 0..8 {
-        writers.spawn(write(database.connect().await, random.fork(), calm.clone()));
-    }
-    let mut followers = JoinSet::new();
-    for at in 0..clients {
-        let filter = [("", "true"), ("&filter=n%3Dgt.4", "n > 4")][at % 2];
-        let (address, mut random) = (gateway.address(), random.fork());
-        followers.spawn(async move {
-            tokio::time::sleep(random.pause(seconds * 700)).await;
-            let mut it = Follower::of(&format!("table=notes&snapshot=true{}", filter.0));
-            let has_all = |it: &Follower| it.rows.contains_key(&LAST.to_string());
-            let mut at = at;
-            let follow = async {
-                // It comes back again and again, by another transport each time.
-                while !it.follow(address, WAYS[at % 3], random.pause(4_000), has_all).await {
-                    at += 1;
-                }
-            };
-            within(Duration::from_mins(2), "the last row", follow).await;
-            (filter.1, it)
-        });
-    }
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-    calm_tx.send_replace(true);
-    while let Some(written) = writers.join_next().await {
-        written.expect("a writer ends well");
-    }
-    insert(&database, LAST).await;
-    let session = database.connect().await;
-    while let Some(done) = followers.join_next().await {
-        let (condition, it) = done.expect("a client ends well");
-        let (truth, seen) = (select(&session, condition).await, it.rows);
-        assert!(truth == seen, "{condition}: {} rows, not {}", seen.len(), truth.len());
-    }
-}
-
-async fn write(session: Session, mut random: Random, calm: tokio::sync::watch::Receiver<bool>) {
-    while !*calm.borrow() {
-        let (one, other, n) = (1 + random.below(2_000), random.below(5), random.below(10));
-        let sql = match random.below(10) {
-            0 => format!("delete from notes where id = {one}"),
-            1 | 2 => format!(
-                "insert into notes (id, n) values ({one}, {n}) on conflict (id) do update \
-                 set n = {n}"
-            ),
-            3 => format!(
-                "begin; update notes set n = {n} where id = {one}; \
-                          update notes set title = 'x' where id = {one}; rollback"
-            ),
-            _ => format!("update notes set n = {n} where id between {one} and {one} + {other}"),
-        };
-        // Two that lock rows in another order: one of them is ended by the server.
-        if session.batch_execute(&sql).await.is_err() {
-            session.batch_execute("rollback").await.expect("the session lives");
+    let (mut cut, mut at) = (0, 0);
+    while cut < cuts {
+        // Each goes through the whole transaction, from before it.
+        let mut it = Follower::of("table=notes");
+        it.cursor.clone_from(&begin);
+        while it.keys.len() < total {
+            // Past the last cut the rest goes through.
+            let bytes = if cut < cuts { random.below(3_000_000) } else { 1 << 40 };
+            proxy.cut_after(i64::try_from(bytes).expect("is small"));
+            let has_all = |it: &Follower| it.keys.len() >= total;
+            let is_whole = it.follow(proxy.address(), WAYS[at % 3], PATIENCE, has_all).await;
+            proxy.restore();
+            (cut, at) = (cut + usize::from(!is_whole), at + 1);
         }
-        tokio::time::sleep(random.pause(20)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_of_old_cursors_is_served_from_the_log() {
-    const CLIENTS: usize = 150;
-    let database = Database::fresh().await;
-    let settings = Settings::for_database(&database).with("LOG__TAIL_BYTES_MAX", "1MB");
-    let gateway = settings.start().await;
-    gateway.ready().await;
-    let mut clients = Vec::new();
-    for at in 0..CLIENTS {
-        // They begin by poll, which holds no connection, at many positions.
-        clients.push(begun(&gateway, Way::Poll, "table=notes").await);
-        if at % 10 == 0 {
-            insert(&database, 100_000 + at as u64).await;
-        }
-    }
-    let write = "insert into notes (id, body) select g, repeat('x', 3000) \
-                 from generate_series(1, 1000) g";
-    database.run(write).await;
-    insert(&database, LAST).await;
-    let mut last = begun(&gateway, Way::Socket, "table=notes&snapshot=true").await;
-    let has_all = |it: &Follower| it.rows.contains_key(&LAST.to_string());
-    assert!(last.follow(gateway.address(), Way::Socket, PATIENCE, has_all).await);
-    let mut storm = JoinSet::new();
-    for (at, mut it) in clients.into_iter().enumerate() {
-        let address = gateway.address();
-        storm.spawn(async move {
-            // A poll asks again and again, as it is meant to.
-            let way = WAYS[at % 2];
-            let is_back = it.follow(address, way, Duration::from_mins(1), has_all).await;
-            assert!(is_back && it.resyncs.is_empty(), "{way:?} {:?}", it.resyncs);
-            assert!(it.keys.len() > 1_000, "{way:?}: {}", it.keys.len());
-        });
-    }
-    while let Some(done) = storm.join_next().await {
-        done.expect("a client comes back");
+        assert_eq!(it.keys, (1..=rows).collect::<Vec<_>>());
+        assert!(it.resyncs.is_empty());
     }
 }

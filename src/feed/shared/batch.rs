@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use super::pace::Pace;
 use crate::{feed::LogError, tasks};
 
 /// What a question for all is answered with, in its order.
@@ -24,11 +25,14 @@ pub(super) struct Batch<K, V> {
 struct State<K, V> {
     waiting: Vec<(K, Asker<V>)>,
     is_running: bool,
+    /// Whoever runs has it.
+    pace: Pace,
 }
 
 impl<K: Send + 'static, V: Send + 'static> Batch<K, V> {
     pub(super) fn new(run: impl Fn(Vec<K>) -> Answers<V> + Send + Sync + 'static) -> Arc<Self> {
-        let state = Mutex::new(State { waiting: Vec::new(), is_running: false });
+        let state =
+            Mutex::new(State { waiting: Vec::new(), is_running: false, pace: Pace::default() });
         Arc::new(Self { run: Box::new(run), state })
     }
 
@@ -47,16 +51,21 @@ impl<K: Send + 'static, V: Send + 'static> Batch<K, V> {
     }
 
     async fn serve(self: Arc<Self>) {
+        let mut pace = std::mem::take(&mut self.state().pace);
         loop {
+            pace.wait().await;
             let waiting = {
                 let mut state = self.state();
                 let waiting = std::mem::take(&mut state.waiting);
                 state.is_running = !waiting.is_empty();
+                if waiting.is_empty() {
+                    state.pace = pace;
+                    return;
+                }
                 waiting
             };
-            if waiting.is_empty() {
-                return;
-            }
+            pace.ask(waiting.len());
+            metrics::counter!("pgfeed_shared_lookups_total").increment(1);
             let (keys, askers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
             match (self.run)(keys).await {
                 Ok(answers) => {

@@ -1,16 +1,23 @@
 //! One read of the log for all who wait for one.
+//!
+//! It goes from where the first of them stands to where the last of them goes, at the pace of most:
+//! who does not keep up is left behind, and goes on with a later read.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{
+    StreamExt as _,
+    stream::{self, FuturesUnordered},
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
 };
 
+use super::pace::Pace;
 use crate::{
     change::{Ids, Position},
     feed::{Catalog, History, LogError, LogRow, log::LogRows},
@@ -20,8 +27,15 @@ use crate::{
 /// How many pieces may wait for one reader.
 const PIECES_MAX: usize = 8;
 
-/// A reader that takes nothing for this long is left for the next read: the others do not wait.
+/// A reader that takes nothing for this long, while most do, is left for the next read.
 const SLOW: Duration = Duration::from_millis(500);
+
+/// And in all of a read the most do not wait longer than this for the others: with many that are
+/// slow a read would take as long as the slowest at every piece.
+const SLOW_IN_ALL: Duration = Duration::from_secs(2);
+
+/// A read of which so long not even most take a piece goes on without the others.
+const MOST_SLOW: Duration = Duration::from_secs(10);
 
 type Piece = Result<Arc<Vec<LogRow>>, LogError>;
 
@@ -35,6 +49,8 @@ pub(super) struct Reads {
 struct State {
     waiting: Vec<Reader>,
     is_running: bool,
+    /// Whoever runs has it.
+    pace: Pace,
 }
 
 /// Who waits for rows. An empty piece is the end.
@@ -95,23 +111,24 @@ impl Reads {
     }
 
     async fn serve(self: Arc<Self>) {
+        let mut pace = std::mem::take(&mut self.state().pace);
         loop {
+            pace.wait().await;
             let readers = {
                 let mut state = self.state();
                 let readers = std::mem::take(&mut state.waiting);
                 state.is_running = !readers.is_empty();
+                if readers.is_empty() {
+                    state.pace = pace;
+                    return;
+                }
                 readers
             };
-            if readers.is_empty() {
-                return;
-            }
+            pace.ask(readers.len());
             metrics::counter!("pgfeed_shared_reads_total").increment(1);
             metrics::counter!("pgfeed_shared_readers_total").increment(readers.len() as u64);
             if let Err((error, readers)) = self.read(readers).await {
-                let until = Instant::now() + SLOW;
-                for reader in readers {
-                    give(&reader, Err(error.clone()), until).await;
-                }
+                give(readers, Err(error), &mut SLOW.clone()).await;
             }
         }
     }
@@ -127,29 +144,18 @@ impl Reads {
             Ok(rows) => rows,
             Err(error) => return Err((error, readers)),
         };
+        let mut patience = SLOW_IN_ALL;
         while let Some(piece) = rows.next().await {
-            let piece = match piece {
+            match piece {
                 Ok(piece) if piece.is_empty() => continue,
-                Ok(piece) => Arc::new(piece),
+                Ok(piece) => readers = give(readers, Ok(Arc::new(piece)), &mut patience).await,
                 Err(error) => return Err((error, readers)),
-            };
-            let mut left = Vec::with_capacity(readers.len());
-            // One time for all: many slow ones hold up the rest no longer than one does.
-            let until = Instant::now() + SLOW;
-            for reader in readers {
-                if give(&reader, Ok(Arc::clone(&piece)), until).await {
-                    left.push(reader);
-                }
             }
-            readers = left;
             if readers.is_empty() {
                 return Ok(());
             }
         }
-        let until = Instant::now() + SLOW;
-        for reader in readers {
-            give(&reader, Ok(Arc::default()), until).await;
-        }
+        give(readers, Ok(Arc::default()), &mut patience).await;
         Ok(())
     }
 
@@ -158,9 +164,33 @@ impl Reads {
     }
 }
 
-/// Whether the reader took the piece in time.
-async fn give(reader: &Reader, piece: Piece, until: Instant) -> bool {
-    timeout_at(until, reader.pieces.send(piece)).await.is_ok_and(|sent| sent.is_ok())
+/// Gives a piece to all; gives those back who took it in time. Most set the pace: the others may
+/// lag by some pieces, and longer only as long as there is patience left.
+async fn give(readers: Vec<Reader>, piece: Piece, patience: &mut Duration) -> Vec<Reader> {
+    let most = readers.len().div_ceil(2);
+    let give = async |reader: Reader| {
+        let is_there = reader.pieces.send(piece.clone()).await.is_ok();
+        is_there.then_some(reader)
+    };
+    let mut gifts: FuturesUnordered<_> = readers.into_iter().map(give).collect();
+    let mut took = Vec::with_capacity(gifts.len());
+    let began = Instant::now();
+    let (mut done, mut until) = (0, began + MOST_SLOW);
+    let mut fair = None;
+    while let Ok(Some(reader)) = timeout_at(until, gifts.next()).await {
+        took.extend(reader);
+        done += 1;
+        if done == most {
+            // A busy machine is slow for all: the others may take as long again, and twice.
+            let end = Instant::now() + began.elapsed() * 2;
+            fair = Some(end);
+            until = end + SLOW.min(*patience);
+        }
+    }
+    if let Some(end) = fair {
+        *patience = patience.saturating_sub(end.elapsed());
+    }
+    took
 }
 
 impl Follow {

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use super::gateway::socket;
+use super::{
+    gateway::socket,
+    wait::{PATIENCE, within},
+};
 
 /// How a client is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +45,12 @@ pub(crate) struct Follower {
     pub(crate) connections: usize,
     applied: HashSet<(String, String)>,
     pending: Vec<Value>,
+    is_live: bool,
     /// The snapshot under way, and the cursor that holds when it is complete.
     start: Option<String>,
+    /// The cursor of the last whole snapshot, and the changes since, by id and transaction.
+    pub(crate) began: Option<String>,
+    pub(crate) since: Vec<(i64, u64)>,
 }
 
 impl Follower {
@@ -61,7 +68,7 @@ impl Follower {
         is_so: impl Fn(&Self) -> bool,
     ) -> bool {
         self.pending.clear();
-        self.start = None;
+        (self.start, self.is_live) = (None, false);
         self.connections += 1;
         let deadline = Instant::now() + limit;
         let work = async {
@@ -84,20 +91,19 @@ impl Follower {
         let path = self.path("ws", "");
         let url = socket(address, path.strip_prefix("/ws/").expect("a socket's path"));
         let Ok((mut wire, _)) = connect_async(url).await else { return };
-        // A heartbeat's cursor holds for what is live, and says nothing of what catches up.
-        let mut is_live = false;
         while let Some(Ok(message)) = wire.next().await {
             let Message::Text(text) = message else { continue };
             let message: Value = serde_json::from_str(&text).expect("a message is JSON");
             let kind = message["type"].as_str().unwrap_or_default().to_owned();
             let cursor = message["cursor"].as_str().map(str::to_owned);
-            is_live |= matches!(kind.as_str(), "live" | "resync") || message["live"] == true;
+            let is_own = message["id"].is_string();
             self.take(message);
             match (kind.as_str(), cursor) {
-                ("heartbeat", _) if !is_live => {}
-                ("cursor" | "live" | "heartbeat" | "subscribed" | "resync", Some(cursor))
-                    if self.start.is_none() =>
-                {
+                ("live" | "subscribed" | "resync", Some(cursor)) if self.start.is_none() => {
+                    self.settle(&cursor);
+                }
+                // A cursor of the whole connection holds for what is live alone.
+                ("cursor" | "heartbeat", Some(cursor)) if is_own || self.is_live => {
                     self.settle(&cursor);
                 }
                 _ => {}
@@ -153,6 +159,11 @@ impl Follower {
             let Some((head, body)) = text.split_once("\r\n\r\n") else { return };
             // A proxy may cut anywhere: what is not whole was not said.
             let Ok(mut answer) = serde_json::from_str::<Value>(body) else { return };
+            if answer["code"] == "unavailable" {
+                // Sooner than `Retry-After` says, so that the storm is one.
+                time::sleep(Duration::from_millis(500)).await;
+                continue;
+            }
             assert!(head.starts_with("HTTP/1.0 200"), "{text}");
             for message in answer["messages"].as_array_mut().expect("messages") {
                 self.take(message.take());
@@ -169,6 +180,12 @@ impl Follower {
     fn take(&mut self, message: Value) {
         let is_complete = message["type"] == "snapshot" && message["more"] == Value::Bool(false);
         match message["type"].as_str().expect("a type") {
+            "subscribed" => self.is_live = message["live"] == Value::Bool(true),
+            "resync" => self.is_live = !self.query.contains("snapshot=true"),
+            "live" => self.is_live = true,
+            _ => {}
+        }
+        match message["type"].as_str().expect("a type") {
             "subscribed" | "resync" if self.query.contains("snapshot=true") => {
                 // Where it goes on from a cursor, no snapshot comes.
                 let is_resumed =
@@ -181,6 +198,7 @@ impl Follower {
         self.pending.push(message);
         if is_complete && let Some(start) = self.start.take() {
             self.settle(&start);
+            (self.began, self.since) = (Some(start), Vec::new());
         }
     }
 
@@ -222,13 +240,21 @@ impl Follower {
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         let is_new = self.applied.insert((text("id"), text("effect")));
         assert!(is_new, "applied twice: {message}");
+        let number = |name: &str| text(name).parse::<i64>().expect("a number");
+        self.since.push((number("id"), number("xid").cast_unsigned()));
         let key = message["key"]["id"].to_string();
-        match text("effect").as_str() {
-            "enter" | "update" => drop(self.rows.insert(key, message["data"].clone())),
-            "leave" => drop(self.rows.remove(&key)),
-            "clear" => self.rows.clear(),
+        let is_right = match text("effect").as_str() {
+            "enter" => self.rows.insert(key, message["data"].clone()).is_none(),
+            "update" => self.rows.insert(key, message["data"].clone()).is_some(),
+            "leave" => self.rows.remove(&key).is_some(),
+            "clear" => {
+                self.rows.clear();
+                true
+            }
             other => panic!("effect {other}"),
-        }
+        };
+        // Who has all rows from the start knows what comes and goes.
+        assert!(is_right || self.began.is_none(), "not what the set has: {message}");
         self.keys.push(message["key"]["id"].clone());
     }
 }
@@ -239,6 +265,38 @@ async fn ask(address: SocketAddr, path: &str) -> Option<TcpStream> {
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     wire.write_all(request.as_bytes()).await.ok()?;
     Some(wire)
+}
+
+/// A stream of events as text.
+#[derive(Debug)]
+pub(crate) struct Stream(TcpStream);
+
+impl Stream {
+    pub(crate) async fn open(address: SocketAddr, path: &str) -> Self {
+        Self(ask(address, path).await.expect("the gateway accepts"))
+    }
+
+    /// The same as a browser comes back.
+    pub(crate) async fn resumed(address: SocketAddr, path: &str, last: &str) -> Self {
+        let mut wire = TcpStream::connect(address).await.expect("the gateway accepts");
+        let request =
+            format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nLast-Event-ID: {last}\r\n\r\n");
+        wire.write_all(request.as_bytes()).await.expect("it reads");
+        Self(wire)
+    }
+
+    /// Reads on until what was said is as wanted; head and body are added to it.
+    pub(crate) async fn until(&mut self, said: &mut String, is_so: impl Fn(&str) -> bool) {
+        let reading = async {
+            let mut bytes = said.as_bytes().to_vec();
+            while !is_so(said) {
+                let count = self.0.read_buf(&mut bytes).await.expect("the stream goes on");
+                assert!(count > 0, "the stream ended: {said}");
+                *said = String::from_utf8_lossy(&bytes).into_owned();
+            }
+        };
+        within(PATIENCE * 2, "what the stream is to say", reading).await;
+    }
 }
 
 /// An answer as text, head and body.
