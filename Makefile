@@ -35,7 +35,7 @@ storm: postgres ## the long tests: ten seeds of the storm, an update of a millio
 
 faults: postgres ## every row of the failure table, and two gateways with 2,000 clients behind nginx
 	PGFEED_TEST_LONG=1 $(CARGO) test --locked --test gateway -- --test-threads=1 \
-	  faults:: outage:: proxied:: reshaped:: retention::
+	  clocks:: exhausted:: faults:: frozen:: outage:: proxied:: reshaped:: retention::
 
 bench: postgres ## measure against the peers; rewrites docs/measurements.md (about twenty minutes)
 	bench/run

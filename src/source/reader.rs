@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error, Statement};
 
 use super::{
     catalog,
-    error::{failed, within},
+    error::{failed, tell, within},
     rhythm::{Next, Rhythm},
     rows::{Decoder, Relations, Rows, Statements},
     shapes::Shapes,
@@ -65,6 +65,8 @@ pub struct Reader {
     newest_tick: i64,
     rhythm: Rhythm,
     wake: Arc<Wake>,
+    /// When a beat was last tried.
+    beaten: Instant,
     row_bytes_max: usize,
 }
 
@@ -113,6 +115,7 @@ impl Reader {
             newest_tick: base.id,
             rhythm: Rhythm::new(),
             wake,
+            beaten: Instant::now(),
             row_bytes_max,
         })
     }
@@ -332,12 +335,30 @@ impl LogReader for Reader {
             Next::Doze(pause) => doze(&self.wake, pause.min(longest)).await,
             Next::Sleep => doze(&self.wake, longest).await,
         }
-        if self.rhythm.quiet() >= BEAT_EVERY {
-            let beat = self.client.batch_execute("select pgfeed.beat()");
-            within(STEP_LIMIT, "writing a beat", beat).await?;
+        if self.rhythm.quiet() >= BEAT_EVERY && self.beaten.elapsed() >= BEAT_EVERY {
+            self.beaten = Instant::now();
+            within(STEP_LIMIT, "writing a beat", beat(&self.client)).await?;
         }
         Ok(())
     }
+}
+
+/// Sends a beat through the log. Where the database has no room for it, nothing was committed that
+/// clients lack, and the log can be read as before.
+async fn beat(client: &Client) -> Result<(), Error> {
+    match client.batch_execute("select pgfeed.beat()").await {
+        Err(error) if has_no_room(&error) => {
+            let error = tell(&error);
+            tracing::warn!(error, "Nothing can be written to the log, nor by others.");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Whether the database lacks disk or memory for a write (SQLSTATE class 53).
+fn has_no_room(error: &Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("53"))
 }
 
 async fn doze(wake: &Wake, longest: Duration) {

@@ -2,10 +2,13 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+mod clocks;
 mod dev;
+mod exhausted;
 mod faults;
 mod feed;
 mod feeds;
+mod frozen;
 mod large;
 mod metrics;
 mod notify;
