@@ -1,12 +1,15 @@
 //! `pgfeed doctor`: what is wrong from the database to the browser's door, and what mends it.
 
-#![expect(clippy::print_stdout, reason = "the command's output")]
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
 
 use crate::{
     change::{Table, TableName},
     feed::{Catalog, filter::Filter},
     http::probe::{self, Seen, Socket},
-    settings::Settings,
+    settings::{Settings, access::Readers},
     source::{
         Target,
         admin::Finding,
@@ -22,6 +25,7 @@ pub async fn run(settings: &Settings, target: &Target, url: Option<&str>) -> boo
     let mut findings = examination.findings;
     if let Some(catalog) = &examination.catalog {
         findings.extend(of_settings(settings, catalog));
+        findings.extend(of_readers(settings, catalog));
     }
     if let Some(url) = url {
         match probe::look(url).await {
@@ -29,22 +33,54 @@ pub async fn run(settings: &Settings, target: &Target, url: Option<&str>) -> boo
             Err(why) => findings.push(Finding::fail("url", why, "Mend the address.")),
         }
     }
-    print(&findings)
+    let is_well = print(&findings);
+    say(&format!("\n{}\n", summary(&findings)));
+    is_well
+}
+
+/// The last line: where there are many, the first have scrolled away.
+fn summary(findings: &[Finding]) -> String {
+    let count = |status: &str| findings.iter().filter(|it| it.status == status).count();
+    match (count("fail"), count("warn")) {
+        (0, 0) => format!("All is well: {} checks.", findings.len()),
+        (fails, warns) => format!("{fails} to mend, {warns} to look at: they stand first."),
+    }
 }
 
 /// Prints findings, the worst first, with what mends them; true where nothing is wrong.
 pub fn print(findings: &[Finding]) -> bool {
+    say(&table(findings));
+    findings.iter().all(Finding::is_ok)
+}
+
+/// Prints. Who reads no further, as `head` does, is not told the rest.
+fn say(text: &str) {
+    if let Err(error) = io::stdout().write_all(text.as_bytes()) {
+        tracing::debug!(%error, "Nobody reads the findings.");
+    }
+}
+
+fn table(findings: &[Finding]) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     let place = |it: &Finding| ["fail", "warn"].iter().position(|word| *word == it.status);
     sorted.sort_by_key(|it| place(it).unwrap_or(2));
     let width = findings.iter().map(|it| it.check.chars().count()).max().unwrap_or(0);
-    for it in sorted {
-        println!("{:<4}  {:<width$}  {}", it.status, it.check, it.detail);
-        if let Some(mend) = it.mend.as_ref().filter(|_| !it.is_ok()) {
-            println!("{:<4}  {:<width$}  -> {mend}", "", "");
+    let mut text = String::new();
+    for (index, it) in sorted.iter().enumerate() {
+        let mut line = |status: &str, check: &str, detail: &str| {
+            writeln!(text, "{status:<4}  {check:<width$}  {detail}").expect("a string takes it");
+        };
+        line(&it.status, &it.check, &it.detail);
+        let Some(mend) = it.mend.as_ref().filter(|_| !it.is_ok()) else { continue };
+        // One step that mends several is told once, behind the last of them.
+        let is_last = sorted
+            .get(index + 1)
+            .is_none_or(|next| (&next.check, &next.mend) != (&it.check, &it.mend));
+        if is_last {
+            line("", "", &format!("-> {mend}"));
         }
     }
-    findings.iter().all(Finding::is_ok)
+    text
 }
 
 /// What the settings name and the database lacks.
@@ -76,6 +112,25 @@ fn of_settings(settings: &Settings, catalog: &Catalog) -> Vec<Finding> {
         found.push(Finding::ok("settings", "every table and column that they name is there"));
     }
     found
+}
+
+/// Whether anybody may read anything: by default nobody may.
+fn of_readers(settings: &Settings, catalog: &Catalog) -> Option<Finding> {
+    catalog.tables().next()?;
+    let is_named = |table: &Table| {
+        settings.tables.keys().any(|written| TableName::parse(written) == table.name)
+    };
+    let closed: Vec<String> = catalog
+        .tables()
+        .filter(|table| settings.access.default == Readers::Nobody && !is_named(table))
+        .map(|table| table.name.to_string())
+        .collect();
+    if closed.is_empty() {
+        return Some(Finding::ok("readers", "each table on the feed is open to somebody"));
+    }
+    let detail = format!("nobody may read {}: access.default is nobody", closed.join(", "));
+    let mend = format!("[tables.\"{}\"] read = \"authenticated\" in the settings", closed[0]);
+    Some(Finding::warn("readers", detail, mend))
 }
 
 fn named<'a>(

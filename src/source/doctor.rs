@@ -108,7 +108,7 @@ async fn ask(
     findings.push(Finding::ok("rights", "this role has what `pgfeed serve` needs"));
     let catalog = catalog::read(client).await?;
     let watched: Vec<u32> = catalog.tables().map(|table| table.oid).collect();
-    findings.push(triggers::any(&catalog));
+    findings.push(triggers::any(client, &catalog).await?);
     findings.extend(triggers::elsewhere(client, &watched).await?);
     findings.extend(status(client).await?);
     findings.extend(reach::examine(client, expected).await?);

@@ -11,9 +11,12 @@ async fn a_good_set_up_is_a_clean_table_and_code_0() {
         ("PGFEED__TABLES__notes__ROWS", "title=eq.{claims.sub}"),
     ]);
     assert_eq!(said.code, Some(0), "{}", said.text);
-    for line in said.text.lines() {
+    let (table, last) = said.text.trim_end().split_once("\n\n").unwrap();
+    for line in table.lines() {
         assert!(line.starts_with("ok "), "{line}");
+        assert!(!line.ends_with("nothing found"), "it says what is well: {line}");
     }
+    assert_eq!(last, format!("All is well: {} checks.", table.lines().count()));
     for check in ["connection", "pooler", "rights", "triggers", "channel", "settings", "clock"] {
         assert!(said.text.contains(check), "{check}\n{}", said.text);
     }
@@ -32,6 +35,23 @@ async fn a_database_where_the_feed_was_never_installed() {
 }
 
 #[tokio::test]
+async fn a_table_that_nobody_may_read() {
+    let database = Database::well().await;
+    let closed = [("PGFEED__ACCESS__DEFAULT", "nobody")];
+    database.finds(
+        &closed,
+        &[
+            "warn  readers",
+            "nobody may read public.notes",
+            "-> [tables.\"public.notes\"] read = \"authenticated\"",
+            "0 to mend, 1 to look at",
+        ],
+    );
+    let named = [closed[0], ("PGFEED__TABLES__notes__READ", "authenticated")];
+    assert_eq!(database.doctor(&named).code, Some(0));
+}
+
+#[tokio::test]
 async fn a_database_without_triggers() {
     let database = Database::well().await;
     database.run("select pgfeed.unwatch('notes')").await;
@@ -44,7 +64,11 @@ async fn a_trigger_that_is_switched_off() {
     database.run("alter table notes disable trigger all").await;
     database.finds(
         &[],
-        &["00_pgfeed_update on public.notes is off", "-> select pgfeed.watch('public.notes'"],
+        &[
+            "not every write to notes is captured",
+            "00_pgfeed_update on public.notes is off",
+            "-> select pgfeed.watch('public.notes'",
+        ],
     );
 }
 
