@@ -209,11 +209,16 @@ async fn a_notify_queue_that_fills() {
     let own = pgfeed::source::cluster::Cluster::start(options).await.unwrap();
     let client = connect(&own.url("postgres")).await;
     pgfeed(&["install"], &own.url("postgres"), &[]);
-    client.batch_execute("listen x; begin").await.unwrap();
+    // Two steps: in one, the transaction would hold the LISTEN back.
+    client.batch_execute("listen x").await.unwrap();
+    client.batch_execute("begin").await.unwrap();
     let other = connect(&own.url("postgres")).await;
     let fill = "select pg_notify('x', n || repeat('x', 7000)) from generate_series(1, 20) n";
-    other.batch_execute(fill).await.unwrap();
-    let said = pgfeed(&["doctor"], &own.url("postgres"), &[]);
-    said.tells(&["notify queue", "find it in pg_stat_activity"]);
+    for status in ["warn", "fail"] {
+        other.batch_execute(fill).await.unwrap();
+        let said = pgfeed(&["doctor"], &own.url("postgres"), &[]);
+        said.tells(&[&format!("{status}  notify queue"), "find it in pg_stat_activity"]);
+    }
+    client.batch_execute("commit").await.unwrap();
     own.destroy().await.unwrap();
 }

@@ -128,6 +128,11 @@ impl Frozen {
         let children = children.expect("the server runs");
         let mut pids = vec![pid.to_string()];
         pids.extend(children.split_whitespace().map(str::to_owned));
+        Self::processes(pids)
+    }
+
+    /// Stops these processes alone.
+    pub(crate) fn processes(pids: Vec<String>) -> Self {
         let frozen = Self(pids);
         frozen.signal("STOP");
         frozen
