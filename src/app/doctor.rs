@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
+    sync::Arc,
 };
 
 use crate::{
@@ -114,22 +115,38 @@ fn of_settings(settings: &Settings, catalog: &Catalog) -> Vec<Finding> {
     found
 }
 
-/// Whether anybody may read anything: by default nobody may.
+/// Whether anybody may read what is on the feed: by default nobody may, and where no key is set
+/// nobody with a token either.
 fn of_readers(settings: &Settings, catalog: &Catalog) -> Option<Finding> {
     catalog.tables().next()?;
-    let is_named = |table: &Table| {
-        settings.tables.keys().any(|written| TableName::parse(written) == table.name)
+    let has_key = settings.auth.key_source().is_some();
+    let is_open = |readers: &Readers| match readers {
+        Readers::Nobody => false,
+        Readers::Anyone => true,
+        Readers::Authenticated | Readers::Roles(_) => has_key,
     };
-    let closed: Vec<String> = catalog
-        .tables()
-        .filter(|table| settings.access.default == Readers::Nobody && !is_named(table))
-        .map(|table| table.name.to_string())
-        .collect();
-    if closed.is_empty() {
+    let policy_of = |table: &Table| {
+        let mut policies = settings.tables.iter();
+        policies.find(|(written, _)| TableName::parse(written) == table.name).map(|it| it.1)
+    };
+    let is_closed = |table: &&Arc<Table>| match policy_of(table) {
+        Some(it) => !is_open(&it.read) && !it.grants.iter().any(|grant| is_open(&grant.read)),
+        None => !is_open(&settings.access.default),
+    };
+    let mut closed: Vec<String> =
+        catalog.tables().filter(is_closed).map(|table| table.name.to_string()).collect();
+    closed.sort();
+    let Some(first) = closed.first() else {
         return Some(Finding::ok("readers", "each table on the feed is open to somebody"));
-    }
-    let detail = format!("nobody may read {}: access.default is nobody", closed.join(", "));
-    let mend = format!("[tables.\"{}\"] read = \"authenticated\" in the settings", closed[0]);
+    };
+    let detail = format!("nobody may read {}", closed.join(", "));
+    let mend = if has_key {
+        format!("In the settings: [tables.\"{first}\"] read = \"authenticated\"")
+    } else {
+        format!(
+            "In the settings: [auth] jwt_secret, and [tables.\"{first}\"] read = \"authenticated\""
+        )
+    };
     Some(Finding::warn("readers", detail, mend))
 }
 

@@ -38,17 +38,13 @@ async fn a_database_where_the_feed_was_never_installed() {
 async fn a_table_that_nobody_may_read() {
     let database = Database::well().await;
     let closed = [("PGFEED__ACCESS__DEFAULT", "nobody")];
-    database.finds(
-        &closed,
-        &[
-            "warn  readers",
-            "nobody may read public.notes",
-            "-> [tables.\"public.notes\"] read = \"authenticated\"",
-            "0 to mend, 1 to look at",
-        ],
-    );
+    let told = ["warn  readers", "nobody may read public.notes", "0 to mend, 1 to look at"];
+    database.finds(&closed, &told);
+    // Without a key there is no good token.
     let named = [closed[0], ("PGFEED__TABLES__notes__READ", "authenticated")];
-    assert_eq!(database.doctor(&named).code, Some(0));
+    database.finds(&named, &[told[0], "[auth] jwt_secret", "[tables.\"public.notes\"] read = "]);
+    let key = ("PGFEED__AUTH__JWT_SECRET", "a secret of thirty-two bytes and more");
+    assert_eq!(database.doctor(&[named[0], named[1], key]).code, Some(0));
 }
 
 #[tokio::test]

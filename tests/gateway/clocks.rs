@@ -68,6 +68,8 @@ async fn a_clock_that_jumps_by_an_hour_and_back_changes_nothing_for_clients() {
     assert!(written.slowest < Duration::from_secs(2), "a write took {:?}", written.slowest);
     has_all(&mut client, written).await;
     has_all(&mut away, written).await;
+    let kept = database.value("select count(*) from pgfeed.log where watch is not null").await;
+    assert_eq!(kept, written.count.to_string(), "nothing was pruned before its time");
 }
 
 #[tokio::test]
