@@ -114,3 +114,13 @@ pub enum Command {
         key: Vec<String>,
     },
 }
+
+impl Command {
+    /// Whether it speaks with the database alone, so that it does not matter where a gateway listens.
+    pub fn is_for_database(&self) -> bool {
+        matches!(
+            self,
+            Self::Install { .. } | Self::Watch { .. } | Self::Unwatch { .. } | Self::Status
+        )
+    }
+}

@@ -34,6 +34,19 @@ async fn a_database_where_the_feed_was_never_installed() {
     database.finds(&[], &["fail  installed", "-> pgfeed install"]);
 }
 
+/// As `docker compose run --rm install …` does: the image listens everywhere, for the gateway.
+#[tokio::test]
+async fn what_listens_nowhere_needs_no_key() {
+    let database = Database::empty("UTF8").await;
+    database.run("create table notes (id bigint primary key)").await;
+    let image = [("PGFEED__SERVER__LISTEN", "0.0.0.0:8080")];
+    for words in [&["install"][..], &["watch", "notes"], &["status"], &["unwatch", "notes"]] {
+        let said = pgfeed(words, &database.url(), &image);
+        assert_eq!(said.code, Some(0), "{words:?}: {}", said.text);
+    }
+    assert_eq!(pgfeed(&["serve"], &database.url(), &image).code, Some(78));
+}
+
 #[tokio::test]
 async fn a_table_that_nobody_may_read() {
     let database = Database::well().await;
