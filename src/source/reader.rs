@@ -87,6 +87,10 @@ struct Begun {
     snapshot: Snapshot,
     tick: Option<Tick>,
     relations: Relations,
+    /// What the rows are read by.
+    tables: Arc<Catalog>,
+    /// Another catalog that this read begins with.
+    catalog: Option<Arc<Catalog>>,
 }
 
 impl Reader {
@@ -179,8 +183,9 @@ impl Reader {
             )
         };
         let ((), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
-        let begun = self.begun(&head, relations)?;
+        let mut begun = self.begun(&head, relations)?;
         if !self.must_look(&begun.relations) {
+            begun.catalog = self.changed.take();
             return Ok(Some(self.read(begun, stream, Some(commit))));
         }
         // What is not read holds up every later answer.
@@ -199,11 +204,15 @@ impl Reader {
             )
         };
         let ((), head, relations) = within(ROWS_LIMIT, DOING, steps).await?;
-        let begun = self.begun(&head, relations)?;
-        if let Some(catalog) = self.look().await? {
+        let mut begun = self.begun(&head, relations)?;
+        let was_known = !begun.relations.is_empty() && self.is_known(&begun.relations);
+        begun.catalog = self.changed.take();
+        self.changed = self.look().await?;
+        // Rows that are all of the tables as they were are told first: a table that was taken off
+        // the feed since has its last changes before its end. The next read tells the rest.
+        if self.changed.is_some() && !was_known {
             // Noted first, so that the tick that divides before from after is there when the
             // subscriptions start over.
-            self.changed = Some(catalog);
             within(STEP_LIMIT, DOING, self.client.batch_execute("commit")).await?;
             self.note().await?;
             return Ok(None);
@@ -235,15 +244,15 @@ impl Reader {
             message: format!("{DOING}: {error}"),
             is_transient: false,
         })?;
-        Ok(Begun { snapshot, tick, relations })
+        let tables = Arc::clone(&self.catalog);
+        Ok(Begun { snapshot, tick, relations, tables, catalog: None })
     }
 
     /// Reads rows from now on; gives what the read begins with.
     fn read(&mut self, begun: Begun, stream: Rows, commit: Option<Commit>) -> Head {
-        let Begun { snapshot, tick, relations } = begun;
-        let catalog = self.changed.take();
+        let Begun { snapshot, tick, relations, tables, catalog } = begun;
         let has_rows = !relations.is_empty();
-        let decoder = Decoder::new(&relations, &self.catalog, self.row_bytes_max);
+        let decoder = Decoder::new(&relations, &tables, self.row_bytes_max);
         let rows = has_rows.then_some((stream, decoder));
         self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows, commit });
         let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
