@@ -184,7 +184,7 @@ async fn subscriptions(gateways: &[Gateway]) -> f64 {
 async fn a_rolling_restart_of_two_gateways_loses_and_repeats_nothing() {
     // The readers' own work is what takes long: each change is read by each of them.
     let (readers, pace) = if is_long() {
-        (2_000, Duration::from_millis(100))
+        (2_000, Duration::from_millis(250))
     } else {
         (100, Duration::from_millis(4))
     };
@@ -199,7 +199,7 @@ async fn a_rolling_restart_of_two_gateways_loses_and_repeats_nothing() {
     }
     let is_full = async |gateways: &[Gateway]| {
         let all = async || subscriptions(gateways).await >= f64::from(readers);
-        eventually(Duration::from_mins(1), "all readers", all).await;
+        eventually(Duration::from_mins(3), "all readers", all).await;
     };
     is_full(&gateways).await;
 
@@ -213,7 +213,8 @@ async fn a_rolling_restart_of_two_gateways_loses_and_repeats_nothing() {
         is_full(&gateways).await;
     }
     let written = writer.end().await;
-    assert!(written.slowest < Duration::from_secs(2), "a write took {:?}", written.slowest);
+    // Thousands of readers share the machine with the database.
+    assert!(written.slowest < Duration::from_secs(10), "a write took {:?}", written.slowest);
     last_tx.send_replace(Some(written.count as u64));
     let mut returns = 0;
     for reader in following {
