@@ -116,7 +116,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it speaks with the database alone, so that it does not matter where a gateway listens.
+    /// Whether it speaks with the database alone: where a gateway listens does not matter to it.
     pub fn is_for_database(&self) -> bool {
         matches!(
             self,
