@@ -36,7 +36,7 @@ storm: postgres ## the long tests: ten seeds of storms, ten thousand clients, a 
 
 faults: postgres ## every row of the failure table, and two gateways with 2,000 clients behind nginx
 	PGFEED_TEST_LONG=1 $(CARGO) test --locked --test gateway -- --test-threads=1 \
-	  faults:: outage:: proxied:: reshaped:: retention::
+	  clocks:: exhausted:: faults:: frozen:: outage:: proxied:: reshaped:: retention::
 
 fuzz: ## each fuzz target for ten minutes (needs a nightly compiler and cargo-fuzz)
 	scripts/fuzz

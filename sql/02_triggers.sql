@@ -1266,10 +1266,22 @@ as $fn$
   select a."check", a.status, a.detail, a.mend from (
   select f."check", f.status, f.detail, f.mend from found f
   union all
-  select c.name, 'ok', 'nothing found', null
-    from unnest(array['triggers', 'partitions', 'renamed', 'dropped', 'primary key', 'unlogged', 'written by hand',
-                      'row security', 'privileges', 'prepared transactions', 'session_replication_role',
-                      'encoding', 'owner', 'fsync']) c (name)
+  select c.name, 'ok', c.well, null
+    from (values
+      ('triggers', 'each table on the feed has all of its own, and they are on'),
+      ('partitions', 'each partition and child is captured'),
+      ('renamed', 'each table has the name that it was watched by'),
+      ('dropped', 'each table is still there'),
+      ('primary key', 'each table has one'),
+      ('unlogged', 'each table survives a crash'),
+      ('written by hand', 'no trigger written by hand is in the way'),
+      ('row security', 'no table has policies of its own'),
+      ('privileges', 'nobody has more rights on the log than needed'),
+      ('prepared transactions', 'none is forgotten'),
+      ('session_replication_role', 'no session passes the triggers by'),
+      ('encoding', getdatabaseencoding()::text),
+      ('owner', 'the trigger functions run as no superuser'),
+      ('fsync', 'a commit survives a crash')) c (name, well)
    where not exists (select from found f where f."check" = c.name)
   ) a
    order by array_position(array['fail', 'warn', 'ok'], a.status), a."check", a.detail
@@ -1294,7 +1306,8 @@ as $fn$
    where c.oid = to_regclass('pgfeed.log')
   union all
   select 'log age', case when l.at < clock_timestamp() - interval '3 days' then 'warn' else 'ok' end,
-         format('the oldest change is of %s', coalesce(l.at::text, 'never')),
+         case when l.at is null then 'it has no changes'
+              else format('the oldest change is of %s', date_trunc('second', l.at)) end,
          case when l.at < clock_timestamp() - interval '3 days'
               then 'Run a gateway, which prunes, or call pgfeed.prune() from time to time.' end
     from (select 1) one
@@ -1302,7 +1315,9 @@ as $fn$
   union all
   select 'ticks', case when t.behind and coalesce(t.newest < clock_timestamp() - interval '5 minutes', true)
                        then 'warn' else 'ok' end,
-         format('%s, from %s to %s', t.count, coalesce(t.oldest::text, 'never'), coalesce(t.newest::text, 'never')),
+         case when t.count = 0 then 'none yet: the first gateway makes one'
+              else format('%s, from %s to %s', t.count, date_trunc('second', t.oldest),
+                          date_trunc('second', t.newest)) end,
          case when t.behind and coalesce(t.newest < clock_timestamp() - interval '5 minutes', true)
               then 'No gateway is reading: start pgfeed serve.' end
     from (select count(*), min(k.at), max(k.at),

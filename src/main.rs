@@ -23,11 +23,16 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// The settings are wrong (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;
 
+/// The image sets it for the gateway; what listens nowhere needs no key for it.
+const LISTEN: &str = "PGFEED__SERVER__LISTEN";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let file = cli.config.clone();
-    let loaded = match Settings::load(cli.config.as_deref(), std::env::vars()) {
+    let is_for_database = cli.command.is_for_database();
+    let environment = std::env::vars().filter(|(name, _)| !is_for_database || name != LISTEN);
+    let loaded = match Settings::load(cli.config.as_deref(), environment) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.into(), EX_CONFIG),
     };

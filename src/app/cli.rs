@@ -143,3 +143,13 @@ pub enum Command {
         key: Vec<String>,
     },
 }
+
+impl Command {
+    /// Whether it speaks with the database alone: where a gateway listens does not matter to it.
+    pub fn is_for_database(&self) -> bool {
+        matches!(
+            self,
+            Self::Install { .. } | Self::Watch { .. } | Self::Unwatch { .. } | Self::Status
+        )
+    }
+}

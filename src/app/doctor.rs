@@ -1,12 +1,16 @@
 //! `pgfeed doctor`: what is wrong from the database to the browser's door, and what mends it.
 
-#![expect(clippy::print_stdout, reason = "the command's output")]
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use crate::{
     change::{Table, TableName},
     feed::{Catalog, filter::Filter},
     http::probe::{self, Seen, Socket},
-    settings::Settings,
+    settings::{Settings, access::Readers},
     source::{
         Target,
         admin::Finding,
@@ -22,6 +26,7 @@ pub async fn run(settings: &Settings, target: &Target, url: Option<&str>) -> boo
     let mut findings = examination.findings;
     if let Some(catalog) = &examination.catalog {
         findings.extend(of_settings(settings, catalog));
+        findings.extend(of_readers(settings, catalog));
     }
     if let Some(url) = url {
         match probe::look(url).await {
@@ -29,22 +34,54 @@ pub async fn run(settings: &Settings, target: &Target, url: Option<&str>) -> boo
             Err(why) => findings.push(Finding::fail("url", why, "Mend the address.")),
         }
     }
-    print(&findings)
+    let is_well = print(&findings);
+    say(&format!("\n{}\n", summary(&findings)));
+    is_well
+}
+
+/// The last line: where there are many, the first have scrolled away.
+fn summary(findings: &[Finding]) -> String {
+    let count = |status: &str| findings.iter().filter(|it| it.status == status).count();
+    match (count("fail"), count("warn")) {
+        (0, 0) => format!("All is well: {} checks.", findings.len()),
+        (fails, warns) => format!("{fails} to mend, {warns} to look at: they stand first."),
+    }
 }
 
 /// Prints findings, the worst first, with what mends them; true where nothing is wrong.
 pub fn print(findings: &[Finding]) -> bool {
+    say(&table(findings));
+    findings.iter().all(Finding::is_ok)
+}
+
+/// Prints. Who reads no further, as `head` does, is not told the rest.
+fn say(text: &str) {
+    if let Err(error) = io::stdout().write_all(text.as_bytes()) {
+        tracing::debug!(%error, "Nobody reads the findings.");
+    }
+}
+
+fn table(findings: &[Finding]) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     let place = |it: &Finding| ["fail", "warn"].iter().position(|word| *word == it.status);
     sorted.sort_by_key(|it| place(it).unwrap_or(2));
     let width = findings.iter().map(|it| it.check.chars().count()).max().unwrap_or(0);
-    for it in sorted {
-        println!("{:<4}  {:<width$}  {}", it.status, it.check, it.detail);
-        if let Some(mend) = it.mend.as_ref().filter(|_| !it.is_ok()) {
-            println!("{:<4}  {:<width$}  -> {mend}", "", "");
+    let mut text = String::new();
+    for (index, it) in sorted.iter().enumerate() {
+        let mut line = |status: &str, check: &str, detail: &str| {
+            writeln!(text, "{status:<4}  {check:<width$}  {detail}").expect("a string takes it");
+        };
+        line(&it.status, &it.check, &it.detail);
+        let Some(mend) = it.mend.as_ref().filter(|_| !it.is_ok()) else { continue };
+        // One step that mends several is told once, behind the last of them.
+        let is_last = sorted
+            .get(index + 1)
+            .is_none_or(|next| (&next.check, &next.mend) != (&it.check, &it.mend));
+        if is_last {
+            line("", "", &format!("-> {mend}"));
         }
     }
-    findings.iter().all(Finding::is_ok)
+    text
 }
 
 /// What the settings name and the database lacks.
@@ -76,6 +113,41 @@ fn of_settings(settings: &Settings, catalog: &Catalog) -> Vec<Finding> {
         found.push(Finding::ok("settings", "every table and column that they name is there"));
     }
     found
+}
+
+/// Whether anybody may read what is on the feed: by default nobody may, and where no key is set
+/// nobody with a token either.
+fn of_readers(settings: &Settings, catalog: &Catalog) -> Option<Finding> {
+    catalog.tables().next()?;
+    let has_key = settings.auth.key_source().is_some();
+    let is_open = |readers: &Readers| match readers {
+        Readers::Nobody => false,
+        Readers::Anyone => true,
+        Readers::Authenticated | Readers::Roles(_) => has_key,
+    };
+    let policy_of = |table: &Table| {
+        let mut policies = settings.tables.iter();
+        policies.find(|(written, _)| TableName::parse(written) == table.name).map(|it| it.1)
+    };
+    let is_closed = |table: &&Arc<Table>| match policy_of(table) {
+        Some(it) => !is_open(&it.read) && !it.grants.iter().any(|grant| is_open(&grant.read)),
+        None => !is_open(&settings.access.default),
+    };
+    let mut closed: Vec<String> =
+        catalog.tables().filter(is_closed).map(|table| table.name.to_string()).collect();
+    closed.sort();
+    let Some(first) = closed.first() else {
+        return Some(Finding::ok("readers", "each table on the feed is open to somebody"));
+    };
+    let detail = format!("nobody may read {}", closed.join(", "));
+    let mend = if has_key {
+        format!("In the settings: [tables.\"{first}\"] read = \"authenticated\"")
+    } else {
+        format!(
+            "In the settings: [auth] jwt_secret, and [tables.\"{first}\"] read = \"authenticated\""
+        )
+    };
+    Some(Finding::warn("readers", detail, mend))
 }
 
 fn named<'a>(

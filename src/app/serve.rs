@@ -75,11 +75,7 @@ pub async fn run(
         },
         console: sizes,
     });
-    let limits = server::Limits {
-        head: Duration::from_millis(settings.limits.handshake_timeout_ms),
-        stall: Duration::from_millis(settings.limits.stall_timeout_ms),
-        sockets_max,
-    };
+    let limits = limits(&settings, sockets_max);
     let mut accepting = Vec::new();
     let side = if admin.is_some() { Side::Public } else { Side::Both };
     for (listener, side) in [(Some(public), side), (admin, Side::Admin)] {
@@ -110,6 +106,14 @@ pub async fn run(
     feed.stop().await;
     tracing::info!("Drained.");
     ended
+}
+
+fn limits(settings: &Settings, sockets_max: usize) -> server::Limits {
+    server::Limits {
+        head: Duration::from_millis(settings.limits.handshake_timeout_ms),
+        stall: Duration::from_millis(settings.limits.stall_timeout_ms),
+        sockets_max,
+    }
 }
 
 /// Waits for a signal; settings that do not fit the database end it before, with the reason.

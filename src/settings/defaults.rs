@@ -27,7 +27,7 @@ impl Default for Server {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             heartbeat_ms: 15_000,
-            ready_lag_max_ms: 10_000,
+            ready_lag_max_ms: 8_000,
             drain_ms: 10_000,
             retry_spread_ms: 5_000,
             console: false,

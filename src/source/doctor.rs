@@ -17,7 +17,7 @@ pub use self::place::clock;
 use super::{Target, admin::Finding, catalog};
 use crate::{
     feed::{Catalog, LogError},
-    source::error::failed,
+    source::error::{failed, tell},
     tasks,
 };
 
@@ -108,7 +108,7 @@ async fn ask(
     findings.push(Finding::ok("rights", "this role has what `pgfeed serve` needs"));
     let catalog = catalog::read(client).await?;
     let watched: Vec<u32> = catalog.tables().map(|table| table.oid).collect();
-    findings.push(triggers::any(&catalog));
+    findings.push(triggers::any(client, &catalog).await?);
     findings.extend(triggers::elsewhere(client, &watched).await?);
     findings.extend(status(client).await?);
     findings.extend(reach::examine(client, expected).await?);
@@ -139,15 +139,4 @@ async fn connect(target: &Target, options: &[(&str, &str)]) -> Result<Client, St
         }
     }));
     Ok(client)
-}
-
-/// An error with its causes.
-fn tell(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(it) = cause {
-        text = format!("{text}: {it}");
-        cause = it.source();
-    }
-    text
 }

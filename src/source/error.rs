@@ -1,19 +1,25 @@
 //! What went wrong with the database, as the feed hears of it.
 
-use std::{error::Error as _, fmt::Write as _, time::Duration};
+use std::{error::Error, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
 use crate::feed::LogError;
 
-/// Tells an error of the driver with its causes, and what mends it where that is known.
-pub(super) fn failed(doing: &str, error: &tokio_postgres::Error) -> LogError {
-    let mut message = format!("{doing}: {error}");
+/// An error with its causes.
+pub(super) fn tell(error: &dyn Error) -> String {
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(it) = cause {
-        write!(message, ": {it}").expect("writing to a string does not fail");
+        text = format!("{text}: {it}");
         cause = it.source();
     }
+    text
+}
+
+/// Tells an error of the driver with its causes, and what mends it where that is known.
+pub(super) fn failed(doing: &str, error: &tokio_postgres::Error) -> LogError {
+    let mut message = format!("{doing}: {}", tell(error));
     let code = error.code();
     let is_missing =
         [&SqlState::UNDEFINED_TABLE, &SqlState::UNDEFINED_FUNCTION, &SqlState::INVALID_SCHEMA_NAME];

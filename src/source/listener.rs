@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connect::{Connection, Target},
+    error::tell,
     log::SESSION,
     payload::{Payload, Told},
     wake::Wake,
@@ -82,7 +83,7 @@ impl Listener {
     async fn listen(&mut self, backoff: &mut Backoff) -> String {
         let (client, connection) = match self.target.connect(SESSION).await {
             Ok(connected) => connected,
-            Err(error) => return error.to_string(),
+            Err(error) => return tell(&error),
         };
         let (payloads_tx, mut payloads_rx) = mpsc::channel(1_024);
         let driver = tasks::spawn(

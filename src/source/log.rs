@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Row, types::ToSql};
 use super::{
     catalog,
     connect::Target,
-    error::{failed, refused, within},
+    error::{failed, refused, tell, within},
     lease::Lease,
     reader::Reader,
     rhythm::PRESENT,
@@ -117,17 +117,6 @@ impl PgLog {
             is_transient: true,
         })
     }
-}
-
-/// An error with its causes.
-fn tell(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(it) = cause {
-        text = format!("{text}: {it}");
-        cause = it.source();
-    }
-    text
 }
 
 impl ChangeLog for PgLog {

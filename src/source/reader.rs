@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error, Statement};
 
 use super::{
     catalog,
-    error::{failed, within},
+    error::{failed, tell, within},
     rhythm::{Next, Rhythm},
     rows::{Decoder, Relations, Rows, Statements},
     shapes::Shapes,
@@ -66,6 +66,8 @@ pub struct Reader {
     newest_tick: i64,
     rhythm: Rhythm,
     wake: Arc<Wake>,
+    /// When a beat was last tried.
+    beaten: Instant,
     row_bytes_max: usize,
 }
 
@@ -86,6 +88,10 @@ struct Begun {
     snapshot: Snapshot,
     tick: Option<Tick>,
     relations: Relations,
+    /// What the rows are read by.
+    tables: Arc<Catalog>,
+    /// Another catalog that this read begins with.
+    catalog: Option<Arc<Catalog>>,
 }
 
 impl Reader {
@@ -117,6 +123,7 @@ impl Reader {
             newest_tick: base.id,
             rhythm: Rhythm::new(),
             wake,
+            beaten: Instant::now(),
             row_bytes_max,
         })
     }
@@ -180,8 +187,9 @@ impl Reader {
             )
         };
         let ((), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
-        let begun = self.begun(&head, relations)?;
+        let mut begun = self.begun(&head, relations)?;
         if !self.must_look(&begun.relations) {
+            begun.catalog = self.changed.take();
             return Ok(Some(self.read(begun, stream, Some(commit))));
         }
         // What is not read holds up every later answer.
@@ -200,11 +208,15 @@ impl Reader {
             )
         };
         let ((), head, relations) = within(ROWS_LIMIT, DOING, steps).await?;
-        let begun = self.begun(&head, relations)?;
-        if let Some(catalog) = self.look().await? {
+        let mut begun = self.begun(&head, relations)?;
+        let was_known = !begun.relations.is_empty() && self.is_known(&begun.relations);
+        begun.catalog = self.changed.take();
+        self.changed = self.look().await?;
+        // Rows that are all of the tables as they were are told first: a table that was taken off
+        // the feed since has its last changes before its end. The next read tells the rest.
+        if self.changed.is_some() && !was_known {
             // Noted first, so that the tick that divides before from after is there when the
             // subscriptions start over.
-            self.changed = Some(catalog);
             within(STEP_LIMIT, DOING, self.client.batch_execute("commit")).await?;
             self.note().await?;
             return Ok(None);
@@ -236,15 +248,15 @@ impl Reader {
             message: format!("{DOING}: {error}"),
             is_transient: false,
         })?;
-        Ok(Begun { snapshot, tick, relations })
+        let tables = Arc::clone(&self.catalog);
+        Ok(Begun { snapshot, tick, relations, tables, catalog: None })
     }
 
     /// Reads rows from now on; gives what the read begins with.
     fn read(&mut self, begun: Begun, stream: Rows, commit: Option<Commit>) -> Head {
-        let Begun { snapshot, tick, relations } = begun;
-        let catalog = self.changed.take();
+        let Begun { snapshot, tick, relations, tables, catalog } = begun;
         let has_rows = !relations.is_empty();
-        let decoder = Decoder::new(&relations, &self.catalog, self.row_bytes_max);
+        let decoder = Decoder::new(&relations, &tables, self.row_bytes_max);
         let rows = has_rows.then_some((stream, decoder));
         self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows, commit });
         let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
@@ -342,12 +354,30 @@ impl LogReader for Reader {
             Next::Doze(pause) => doze(&self.wake, pause.min(longest)).await,
             Next::Sleep => doze(&self.wake, longest).await,
         }
-        if self.rhythm.quiet() >= BEAT_EVERY {
-            let beat = self.client.batch_execute("select pgfeed.beat()");
-            within(STEP_LIMIT, "writing a beat", beat).await?;
+        if self.rhythm.quiet() >= BEAT_EVERY && self.beaten.elapsed() >= BEAT_EVERY {
+            self.beaten = Instant::now();
+            within(STEP_LIMIT, "writing a beat", beat(&self.client)).await?;
         }
         Ok(())
     }
+}
+
+/// Sends a beat through the log. Where the database has no room for it, nothing was committed that
+/// clients lack, and the log can be read as before.
+async fn beat(client: &Client) -> Result<(), Error> {
+    match client.batch_execute("select pgfeed.beat()").await {
+        Err(error) if has_no_room(&error) => {
+            let error = tell(&error);
+            tracing::warn!(error, "Nothing can be written to the log, nor by others.");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Whether the database lacks disk or memory for a write (SQLSTATE class 53).
+fn has_no_room(error: &Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("53"))
 }
 
 async fn doze(wake: &Wake, longest: Duration) {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, types::ToSql};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{failed, within};
+use super::error::{failed, tell, within};
 use crate::feed::LogError;
 
 /// Changes in one batch: it holds their rows locked for some ten milliseconds.
@@ -110,7 +110,7 @@ impl Retention {
 
     async fn round(&mut self) -> Result<(), LogError> {
         let client = self.pool.get().await.map_err(|error| LogError {
-            message: format!("no connection to the database: {error}"),
+            message: format!("no connection to the database: {}", tell(&error)),
             is_transient: true,
         })?;
         let before = measure(&client).await?;

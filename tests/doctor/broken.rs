@@ -11,9 +11,12 @@ async fn a_good_set_up_is_a_clean_table_and_code_0() {
         ("PGFEED__TABLES__notes__ROWS", "title=eq.{claims.sub}"),
     ]);
     assert_eq!(said.code, Some(0), "{}", said.text);
-    for line in said.text.lines() {
+    let (table, last) = said.text.trim_end().split_once("\n\n").unwrap();
+    for line in table.lines() {
         assert!(line.starts_with("ok "), "{line}");
+        assert!(!line.ends_with("nothing found"), "it says what is well: {line}");
     }
+    assert_eq!(last, format!("All is well: {} checks.", table.lines().count()));
     for check in ["connection", "pooler", "rights", "triggers", "channel", "settings", "clock"] {
         assert!(said.text.contains(check), "{check}\n{}", said.text);
     }
@@ -31,6 +34,32 @@ async fn a_database_where_the_feed_was_never_installed() {
     database.finds(&[], &["fail  installed", "-> pgfeed install"]);
 }
 
+/// As `docker compose run --rm install …` does: the image listens everywhere, for the gateway.
+#[tokio::test]
+async fn what_listens_nowhere_needs_no_key() {
+    let database = Database::empty("UTF8").await;
+    database.run("create table notes (id bigint primary key)").await;
+    let image = [("PGFEED__SERVER__LISTEN", "0.0.0.0:8080")];
+    for words in [&["install"][..], &["watch", "notes"], &["status"], &["unwatch", "notes"]] {
+        let said = pgfeed(words, &database.url(), &image);
+        assert_eq!(said.code, Some(0), "{words:?}: {}", said.text);
+    }
+    assert_eq!(pgfeed(&["serve"], &database.url(), &image).code, Some(78));
+}
+
+#[tokio::test]
+async fn a_table_that_nobody_may_read() {
+    let database = Database::well().await;
+    let closed = [("PGFEED__ACCESS__DEFAULT", "nobody")];
+    let told = ["warn  readers", "nobody may read public.notes", "0 to mend, 1 to look at"];
+    database.finds(&closed, &told);
+    // Without a key there is no good token.
+    let named = [closed[0], ("PGFEED__TABLES__notes__READ", "authenticated")];
+    database.finds(&named, &[told[0], "[auth] jwt_secret", "[tables.\"public.notes\"] read = "]);
+    let key = ("PGFEED__AUTH__JWT_SECRET", "a secret of thirty-two bytes and more");
+    assert_eq!(database.doctor(&[named[0], named[1], key]).code, Some(0));
+}
+
 #[tokio::test]
 async fn a_database_without_triggers() {
     let database = Database::well().await;
@@ -44,7 +73,11 @@ async fn a_trigger_that_is_switched_off() {
     database.run("alter table notes disable trigger all").await;
     database.finds(
         &[],
-        &["00_pgfeed_update on public.notes is off", "-> select pgfeed.watch('public.notes'"],
+        &[
+            "not every write to notes is captured",
+            "00_pgfeed_update on public.notes is off",
+            "-> select pgfeed.watch('public.notes'",
+        ],
     );
 }
 
@@ -185,11 +218,16 @@ async fn a_notify_queue_that_fills() {
     let own = pgfeed::source::cluster::Cluster::start(options).await.unwrap();
     let client = connect(&own.url("postgres")).await;
     pgfeed(&["install"], &own.url("postgres"), &[]);
-    client.batch_execute("listen x; begin").await.unwrap();
+    // Two steps: in one, the transaction would hold the LISTEN back.
+    client.batch_execute("listen x").await.unwrap();
+    client.batch_execute("begin").await.unwrap();
     let other = connect(&own.url("postgres")).await;
     let fill = "select pg_notify('x', n || repeat('x', 7000)) from generate_series(1, 20) n";
-    other.batch_execute(fill).await.unwrap();
-    let said = pgfeed(&["doctor"], &own.url("postgres"), &[]);
-    said.tells(&["notify queue", "find it in pg_stat_activity"]);
+    for status in ["warn", "fail"] {
+        other.batch_execute(fill).await.unwrap();
+        let said = pgfeed(&["doctor"], &own.url("postgres"), &[]);
+        said.tells(&[&format!("{status}  notify queue"), "find it in pg_stat_activity"]);
+    }
+    client.batch_execute("commit").await.unwrap();
     own.destroy().await.unwrap();
 }

@@ -128,11 +128,12 @@ async fn a_standby() {
 }
 
 /// A gateway on a free port.
-fn gateway(database: &Database) -> (Process, u16) {
+fn gateway(database: &Database, variables: &[(&str, &str)]) -> (Process, u16) {
     let port = free_port();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
     command
         .arg("serve")
+        .envs(variables.iter().copied())
         .env("PGFEED__DATABASE__URL", database.url())
         .env("PGFEED__ACCESS__DEFAULT", "anyone")
         .env("PGFEED__SERVER__LISTEN", format!("127.0.0.1:{port}"))
@@ -177,7 +178,7 @@ fn look(database: &Database, url: &str) -> Said {
 #[tokio::test]
 async fn nginx_that_drops_the_upgrade_or_does_not_reach_the_gateway() {
     let database = Database::well().await;
-    let (_gateway, port) = gateway(&database);
+    let (_gateway, port) = gateway(&database, &[]);
     let direct = look(&database, &format!("http://127.0.0.1:{port}"));
     assert_eq!(direct.code, Some(0), "{}", direct.text);
 
@@ -194,4 +195,27 @@ async fn nginx_that_drops_the_upgrade_or_does_not_reach_the_gateway() {
     look(&database, &url).tells(&["answered with 502", "compare its proxy_pass"]);
 
     look(&database, "http://127.0.0.1:1").tells(&["fail  url", "no answer"]);
+}
+
+/// Variables under which a program's clock is wrong, where there is libfaketime.
+fn wrong_clock(by: &'static str) -> Option<[(&'static str, &'static str); 3]> {
+    let library = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    ];
+    let library = library.into_iter().find(|path| Path::new(path).exists())?;
+    let measures = ("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Some([("LD_PRELOAD", library), ("FAKETIME", by), measures])
+}
+
+#[tokio::test]
+async fn clocks_that_differ() {
+    let database = Database::well().await;
+    let Some(ahead) = wrong_clock("+3600") else { return };
+    let said = pgfeed(&["doctor"], &database.url(), &ahead);
+    said.tells(&["fail  clock of the database", " s behind this machine's", "NTP"]);
+    // Tokens are judged by the gateway's clock, and made by another machine's.
+    let (_gateway, port) = gateway(&database, &wrong_clock("-3600").unwrap());
+    let said = look(&database, &format!("http://127.0.0.1:{port}"));
+    said.tells(&["fail  clock of the address", " s behind this machine's", "tokens"]);
 }

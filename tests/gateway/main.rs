@@ -3,12 +3,15 @@
 #![expect(clippy::panic, reason = "a test fails by it")]
 
 mod attacks;
+mod clocks;
 mod console;
 mod cost;
 mod dev;
+mod exhausted;
 mod faults;
 mod feed;
 mod feeds;
+mod frozen;
 mod herd;
 mod large;
 mod metrics;

@@ -3,7 +3,6 @@
 use std::process::Stdio;
 
 use pgfeed::source::cluster::StopMode;
-use serde_json::Value;
 use tokio::{
     process::Command,
     time::{Duration, Instant},
@@ -37,10 +36,6 @@ async fn applied_in_time(client: &mut Client, count: usize) {
         assert!(Instant::now() < deadline, "{} of {count} changes", client.changes("notes").len());
         client.next_within(MENDED_MAX).await;
     }
-}
-
-async fn is_ready(gateway: &Gateway) -> bool {
-    gateway.get("/readyz").await.is_some_and(|it| it.status == 200)
 }
 
 #[tokio::test]
@@ -86,38 +81,6 @@ async fn a_restarted_database_loses_nothing() {
 #[tokio::test]
 async fn a_crashed_database_loses_nothing() {
     a_restart_loses_nothing(StopMode::Immediate).await;
-}
-
-#[tokio::test]
-async fn a_black_hole_on_the_way_to_the_database_is_noticed_said_and_mended() {
-    let database = Database::fresh().await;
-    let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
-    let settings = Settings::for_url(&database.url_through(proxy.address().port()));
-    let settings =
-        settings.with("SERVER__HEARTBEAT_MS", "200").with("SERVER__READY_LAG_MAX_MS", "2000");
-    let gateway = settings.start().await;
-    gateway.ready().await;
-    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
-    insert(&database, 1).await;
-    applied_in_time(&mut client, 1).await;
-    proxy.stall();
-    insert(&database, 2).await;
-    let lagging = async |client: &mut Client| {
-        let beat = client.expect("heartbeat").await;
-        beat["lag_ms"].as_u64().is_some_and(|lag| lag >= 1000)
-    };
-    eventually(PATIENCE, "a heartbeat that admits the lag", async || lagging(&mut client).await)
-        .await;
-    eventually(PATIENCE, "/readyz to say no", async || !is_ready(&gateway).await).await;
-    let answer = gateway.get("/readyz").await.expect("an answer");
-    assert_eq!(answer.status, 503);
-    let reason: Value = serde_json::from_str(&answer.body).expect("the reason is JSON");
-    assert!(reason.is_object(), "{reason}");
-    assert_eq!(gateway.get("/healthz").await.expect("an answer").status, 200);
-    proxy.restore();
-    applied_in_time(&mut client, 2).await;
-    eventually(PATIENCE, "/readyz to say yes", async || is_ready(&gateway).await).await;
-    assert_eq!(keys(&client), [1, 2]);
 }
 
 #[tokio::test]
@@ -169,13 +132,13 @@ async fn database_processes_that_stand_still_are_noticed_and_the_feed_goes_on() 
     signal("STOP", &pids).await;
     insert(&database, 1).await;
     eventually(PATIENCE, "/readyz to say no, or new sessions to serve", async || {
-        !is_ready(&gateway).await || database.value(sessions).await != pids
+        !gateway.is_ready().await || database.value(sessions).await != pids
     })
     .await;
     // The feed may have gone on over new sessions already; where it could not, it does now.
     signal("CONT", &pids).await;
     applied_in_time(&mut client, 1).await;
-    eventually(PATIENCE, "/readyz to say yes", async || is_ready(&gateway).await).await;
+    eventually(PATIENCE, "/readyz to say yes", async || gateway.is_ready().await).await;
 }
 
 #[tokio::test]
@@ -204,7 +167,7 @@ async fn a_gateway_started_before_its_database_serves_when_that_is_up() {
     let mut database = Database::durable().await;
     database.server().stop(StopMode::Fast).await.expect("the server stops");
     let gateway = Settings::for_database(&database).start().await;
-    assert!(!is_ready(&gateway).await);
+    assert!(!gateway.is_ready().await);
     database.server().start_again().await.expect("the server starts");
     gateway.ready().await;
     let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;

@@ -18,6 +18,8 @@ use tokio::{
 use crate::support::{
     client::{Client, Heard},
     database::Database,
+    fault::{Writer, is_long},
+    follower::{Follower, WAYS, Way},
     gateway::{Gateway, Settings},
     spawn,
     wait::{PATIENCE, eventually, within},
@@ -129,14 +131,18 @@ async fn an_idle_connection_lives_by_heartbeats_and_a_reload_loses_nothing() {
 }
 
 /// Reads to the last change, coming back whenever it is sent away; gives how often it was.
-async fn follow(url: String, total: u64, mut has_ended_rx: watch::Receiver<bool>) -> u32 {
+async fn follow(url: String, mut last_rx: watch::Receiver<Option<u64>>) -> u32 {
     let mut client = Client::subscribed(&url, "notes").await;
     let mut returns = 0;
-    let seen = |client: &Client| client.changes("notes").len() as u64;
-    while seen(&client) < total || !*has_ended_rx.borrow_and_update() {
+    let seen = |client: &Client| Some(client.changes("notes").len() as u64);
+    let last = loop {
+        let last = *last_rx.borrow_and_update();
+        if last.is_some() && seen(&client) >= last {
+            break last;
+        }
         let heard = tokio::select! {
             heard = client.next_within(Duration::from_mins(1)) => heard,
-            changed = has_ended_rx.changed() => {
+            changed = last_rx.changed() => {
                 changed.expect("the test goes on");
                 continue;
             }
@@ -146,71 +152,143 @@ async fn follow(url: String, total: u64, mut has_ended_rx: watch::Receiver<bool>
             Heard::Closed { code, reason } => {
                 assert_eq!(code, 1001, "{reason}");
                 let retry_ms = reason.strip_prefix("retry_ms=").and_then(|it| it.parse().ok());
-                sleep(Duration::from_millis(retry_ms.expect("when to come back"))).await;
                 returns += 1;
-                while client.resume(&url).await.is_err() {
-                    sleep(Duration::from_millis(50)).await;
+                // As a client does: not all at once, and again where nobody is there yet.
+                let mut pause = Duration::from_millis(retry_ms.expect("when to come back"));
+                loop {
+                    sleep(pause).await;
+                    if client.resume(&url).await.is_ok() {
+                        break;
+                    }
+                    pause = Duration::from_millis(50);
                 }
             }
             Heard::Cut => panic!("cut without a close"),
         }
-    }
+    };
     let ids: Vec<u64> =
         client.changes("notes").iter().filter_map(|it| it.key["id"].as_u64()).collect();
-    assert_eq!(ids, (1..=total).collect::<Vec<_>>(), "each once and in order");
+    assert_eq!(ids, (1..=last.unwrap_or(0)).collect::<Vec<_>>(), "each once and in order");
     returns
+}
+
+async fn subscriptions(gateways: &[Gateway]) -> f64 {
+    let mut all = 0.0;
+    for gateway in gateways {
+        all += gateway.metric("pgfeed_subscriptions").await;
+    }
+    all
 }
 
 #[tokio::test]
 async fn a_rolling_restart_of_two_gateways_loses_and_repeats_nothing() {
-    let is_long = std::env::var_os("PGFEED_TEST_LONG").is_some();
     // The readers' own work is what takes long: each change is read by each of them.
-    let (readers, total, pause_ms) = if is_long { (2_000, 200, 60) } else { (100, 2_000, 4) };
+    let (readers, pace) = if is_long() {
+        (2_000, Duration::from_millis(250))
+    } else {
+        (100, Duration::from_millis(4))
+    };
     let database = Database::fresh().await;
     let mut gateways = [gateway(&database).await, gateway(&database).await];
     let addresses = [gateways[0].address(), gateways[1].address()];
     let Some(nginx) = Nginx::before(&addresses, &[]).await else { return };
-    let (ended_tx, ended_rx) = watch::channel(false);
+    let (last_tx, last_rx) = watch::channel(None);
     let mut following = Vec::new();
     for _ in 0..readers {
-        following.push(spawn(follow(nginx.socket(), total, ended_rx.clone())));
+        following.push(spawn(follow(nginx.socket(), last_rx.clone())));
     }
-    let is_full = async || {
-        let mut all = 0.0;
-        for gateway in &gateways {
-            let text = gateway.get("/metrics").await.expect("an answer").body;
-            let line = text.lines().find(|line| line.starts_with("pgfeed_subscriptions "));
-            let count =
-                line.and_then(|line| line.rsplit(' ').next()).and_then(|it| it.parse().ok());
-            all += count.unwrap_or(0.0);
-        }
-        all >= f64::from(readers)
+    let is_full = async |gateways: &[Gateway]| {
+        let all = async || subscriptions(gateways).await >= f64::from(readers);
+        eventually(Duration::from_mins(3), "all readers", all).await;
     };
-    eventually(Duration::from_mins(1), "all readers", is_full).await;
+    is_full(&gateways).await;
 
-    let writer = database.connect().await;
-    let writing = spawn(async move {
-        for id in 1..=total {
-            let insert = format!("insert into notes (id) values ({id})");
-            writer.batch_execute(&insert).await.expect("the writer never notices");
-            sleep(Duration::from_millis(pause_ms)).await;
-        }
-    });
-    for gateway in &mut gateways {
-        sleep(Duration::from_millis(1_500)).await;
+    let writer = Writer::start(&database, pace).await;
+    for index in 0..gateways.len() {
         let began = Instant::now();
-        assert_eq!(gateway.stop().await.code(), Some(0));
+        assert_eq!(gateways[index].stop().await.code(), Some(0));
         assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
-        gateway.restart().await;
-        gateway.ready().await;
+        gateways[index].restart().await;
+        gateways[index].ready().await;
+        is_full(&gateways).await;
     }
-    writing.await.expect("the writer ends");
-    ended_tx.send_replace(true);
+    let written = writer.end().await;
+    // Thousands of readers share the machine with the database.
+    assert!(written.slowest < Duration::from_secs(10), "a write took {:?}", written.slowest);
+    last_tx.send_replace(Some(written.count as u64));
     let mut returns = 0;
     for reader in following {
         let reader = within(Duration::from_mins(2), "a reader's end", reader);
         returns += reader.await.expect("a reader misses nothing");
     }
     assert!(returns >= readers, "everybody was sent away at least once: {returns}");
+    nginx.stop().await;
+}
+
+/// Begins now, so that everything from here on is to come.
+async fn begun(address: SocketAddr, way: Way) -> Follower {
+    let mut it = Follower::of("table=notes");
+    let has_begun = it.follow(address, way, PATIENCE, |it| it.cursor.is_some()).await;
+    assert!(has_begun, "{way:?} begins");
+    it
+}
+
+/// Follows to that many changes over whatever befalls the connection.
+async fn follow_by(mut it: Follower, address: SocketAddr, way: Way, count: usize) -> Follower {
+    let limit = Duration::from_mins(3);
+    within(limit, "the changes", async {
+        while !it.follow(address, way, limit, |it| it.keys.len() >= count).await {}
+    })
+    .await;
+    it
+}
+
+#[tokio::test]
+async fn idle_streams_and_polls_live_and_nginx_reloads_lose_nothing() {
+    // As it is run, or all in a tenth of the time.
+    let (heartbeat_ms, wait_s, idle) = if is_long() {
+        ("15000", 60, Duration::from_secs(70))
+    } else {
+        ("1000", 3, Duration::from_secs(7))
+    };
+    let short = [("proxy_read_timeout 75s", "proxy_read_timeout 4s")];
+    let reload = ("worker_shutdown_timeout 10m", "worker_shutdown_timeout 2s");
+    let edits = if is_long() { vec![reload] } else { vec![short[0], reload] };
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database);
+    let gateway = settings.with("SERVER__HEARTBEAT_MS", heartbeat_ms).start().await;
+    gateway.ready().await;
+    let Some(nginx) = Nginx::before(&[gateway.address()], &edits).await else { return };
+    let mut following = Vec::new();
+    for way in WAYS {
+        let mut it = begun(nginx.address, way).await;
+        it.wait_s = wait_s;
+        following.push((way, spawn(follow_by(it, nginx.address, way, 4))));
+    }
+
+    // Heartbeats are all that passes.
+    let mut client = Client::subscribed(&nginx.socket(), "notes").await;
+    let began = Instant::now();
+    while began.elapsed() < idle {
+        assert!(matches!(client.next().await, Heard::Message(_)), "nothing is cut");
+    }
+    database.run("insert into notes (id) values (1)").await;
+    nginx.signal("HUP").await;
+    database.run("insert into notes (id) values (2)").await;
+    client.until_applied("notes", 2).await;
+    // The workers of before let go of their clients, which come back to the new ones.
+    let cut = client.ended().await;
+    assert!(matches!(cut, Heard::Cut | Heard::Closed { .. }), "{cut:?}");
+    database.run("insert into notes (id) values (3)").await;
+    client.resume(&nginx.socket()).await.expect("nginx is there");
+    database.run("insert into notes (id) values (4)").await;
+    client.until_applied("notes", 4).await;
+    for (way, following) in following {
+        let it = following.await.expect("nothing is missed");
+        assert_eq!(it.keys, [1, 2, 3, 4], "{way:?}: each once and in order");
+        assert!(it.resyncs.is_empty(), "{way:?}");
+        // To begin, to stay, and after the reload.
+        assert!(it.connections <= 3, "{way:?} was cut {} times", it.connections);
+    }
     nginx.stop().await;
 }

@@ -5,9 +5,12 @@ use tokio::time::{Duration, Instant};
 use crate::support::{
     client::Client,
     database::Database,
+    fault::{Writer, has_all},
     gateway::Settings,
     wait::{PATIENCE, eventually},
 };
+
+const PRUNED: &str = "pgfeed_pruned_total";
 
 #[tokio::test]
 async fn old_changes_go_while_writers_write_and_a_live_client_misses_none() {
@@ -17,27 +20,24 @@ async fn old_changes_go_while_writers_write_and_a_live_client_misses_none() {
     gateway.ready().await;
     // A peer that prunes too: the database lets one at a time.
     let settings = Settings::for_database(&database).with("LOG__RETENTION", "2s");
-    let _peer = settings.start().await;
+    let peer = settings.start().await;
     let url = gateway.socket("changes/");
     let mut client = Client::subscribed(&url, "notes").await;
     let mut away = Client::subscribed(&url, "notes").await;
-    database.run("insert into notes (id) values (1)").await;
+    let writer = Writer::start(&database, Duration::from_millis(2)).await;
     away.until_applied("notes", 1).await;
-
-    let writer = database.connect().await;
-    let began = Instant::now();
-    let mut id = 1_usize;
-    while began.elapsed() < Duration::from_secs(8) {
-        id += 1;
-        let before = Instant::now();
-        let insert = format!("insert into notes (id) values ({id})");
-        writer.batch_execute(&insert).await.expect("the writer succeeds");
-        assert!(before.elapsed() < Duration::from_secs(1), "took {:?}", before.elapsed());
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    let pruned = async || gateway.metric(PRUNED).await + peer.metric(PRUNED).await;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while pruned().await < 500.0 {
+        assert!(Instant::now() < deadline, "{} changes were pruned", pruned().await);
+        let seen = client.changes("notes").len();
+        client.until_applied("notes", seen + 100).await;
     }
-    client.until_applied("notes", id).await;
     let left = "select count(*) from pgfeed.log where at < clock_timestamp() - interval '5 s'";
     eventually(PATIENCE, "old changes to go", async || database.value(left).await == "0").await;
+    let written = writer.end().await;
+    assert!(written.slowest < Duration::from_secs(1), "took {:?}", written.slowest);
+    has_all(&mut client, written).await;
 
     // The gateway's memory reaches further back than the log: another one has to say so.
     gateway.kill().await;
@@ -66,13 +66,8 @@ async fn a_log_over_its_size_is_cut_and_told() {
     let told = async || gateway.output().contains("The log is larger than log.size_max");
     eventually(PATIENCE, "the alarm", told).await;
     let measured = async || {
-        let text = gateway.get("/metrics").await.expect("an answer").body;
-        let value = |name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name))?;
-            line.rsplit(' ').next()?.parse::<f64>().ok()
-        };
-        value("pgfeed_log_bytes ").is_some_and(|bytes| bytes > 3e6)
-            && value("pgfeed_log_used_bytes ").is_some_and(|bytes| bytes < 3e5)
+        gateway.metric("pgfeed_log_bytes").await > 3e6
+            && gateway.metric("pgfeed_log_used_bytes").await < 3e5
     };
     eventually(Duration::from_mins(1), "the metrics", measured).await;
 }

@@ -3,7 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{client::Client, database::Database, gateway::Gateway};
+use crate::support::{
+    client::Client,
+    database::Database,
+    gateway::{Gateway, Settings},
+};
 
 async fn scene() -> (Database, Gateway, Client) {
     let database = Database::fresh().await;
@@ -24,6 +28,24 @@ async fn a_table_taken_off_the_feed_ends_its_subscriptions() {
     assert_eq!(client.expect("error").await["code"], "unauthorized");
     database.run("insert into items (id) values (1)").await;
     client.until_applied("items", 1).await;
+}
+
+#[tokio::test]
+async fn a_change_right_before_a_table_is_taken_off_is_told_when_the_tables_are_looked_at() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database)
+        .with("DATABASE__POLL_MS", "60000")
+        .with("SERVER__HEARTBEAT_MS", "500");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    // The gateway sleeps, until a look at the tables is due with the next read.
+    for _ in 0..9 {
+        client.expect("heartbeat").await;
+    }
+    database.run("insert into notes (id) values (1); select pgfeed.unwatch('notes')").await;
+    client.expect("unsubscribed").await;
+    assert_eq!(client.changes("notes").len(), 1, "what came before is not lost");
 }
 
 #[tokio::test]

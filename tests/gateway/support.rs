@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod fault;
 pub(crate) mod follower;
 pub(crate) mod gateway;
 pub(crate) mod http;

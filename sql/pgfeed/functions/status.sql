@@ -20,10 +20,22 @@ as $fn$
   select a."check", a.status, a.detail, a.mend from (
   select f."check", f.status, f.detail, f.mend from found f
   union all
-  select c.name, 'ok', 'nothing found', null
-    from unnest(array['triggers', 'partitions', 'renamed', 'dropped', 'primary key', 'unlogged', 'written by hand',
-                      'row security', 'privileges', 'prepared transactions', 'session_replication_role',
-                      'encoding', 'owner', 'fsync']) c (name)
+  select c.name, 'ok', c.well, null
+    from (values
+      ('triggers', 'each table on the feed has all of its own, and they are on'),
+      ('partitions', 'each partition and child is captured'),
+      ('renamed', 'each table has the name that it was watched by'),
+      ('dropped', 'each table is still there'),
+      ('primary key', 'each table has one'),
+      ('unlogged', 'each table survives a crash'),
+      ('written by hand', 'no trigger written by hand is in the way'),
+      ('row security', 'no table has policies of its own'),
+      ('privileges', 'nobody has more rights on the log than needed'),
+      ('prepared transactions', 'none is forgotten'),
+      ('session_replication_role', 'no session passes the triggers by'),
+      ('encoding', getdatabaseencoding()::text),
+      ('owner', 'the trigger functions run as no superuser'),
+      ('fsync', 'a commit survives a crash')) c (name, well)
    where not exists (select from found f where f."check" = c.name)
   ) a
    order by array_position(array['fail', 'warn', 'ok'], a.status), a."check", a.detail

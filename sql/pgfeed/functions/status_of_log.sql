@@ -14,7 +14,8 @@ as $fn$
    where c.oid = to_regclass('pgfeed.log')
   union all
   select 'log age', case when l.at < clock_timestamp() - interval '3 days' then 'warn' else 'ok' end,
-         format('the oldest change is of %s', coalesce(l.at::text, 'never')),
+         case when l.at is null then 'it has no changes'
+              else format('the oldest change is of %s', date_trunc('second', l.at)) end,
          case when l.at < clock_timestamp() - interval '3 days'
               then 'Run a gateway, which prunes, or call pgfeed.prune() from time to time.' end
     from (select 1) one
@@ -22,7 +23,9 @@ as $fn$
   union all
   select 'ticks', case when t.behind and coalesce(t.newest < clock_timestamp() - interval '5 minutes', true)
                        then 'warn' else 'ok' end,
-         format('%s, from %s to %s', t.count, coalesce(t.oldest::text, 'never'), coalesce(t.newest::text, 'never')),
+         case when t.count = 0 then 'none yet: the first gateway makes one'
+              else format('%s, from %s to %s', t.count, date_trunc('second', t.oldest),
+                          date_trunc('second', t.newest)) end,
          case when t.behind and coalesce(t.newest < clock_timestamp() - interval '5 minutes', true)
               then 'No gateway is reading: start pgfeed serve.' end
     from (select count(*), min(k.at), max(k.at),

@@ -92,7 +92,7 @@ fn nothing_set_gives_the_defaults_of_the_protocol() {
     let Settings { database, server, log, limits, access, .. } = loaded.settings;
     assert_eq!((database.pool_size, database.poll_ms), (8, 1_000));
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!((server.heartbeat_ms, server.ready_lag_max_ms), (15_000, 10_000));
+    assert_eq!((server.heartbeat_ms, server.ready_lag_max_ms), (15_000, 8_000));
     assert_eq!((server.drain_ms, server.retry_spread_ms), (10_000, 5_000));
     assert_eq!(access.default, Readers::Nobody);
     assert_eq!(log.retention, Span(Duration::from_hours(24)));

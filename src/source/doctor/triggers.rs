@@ -24,14 +24,23 @@ const ELSEWHERE: &str = r#"
      order by 1, 4, 6"#;
 
 /// Whether any table is on the feed at all.
-pub(super) fn any(catalog: &Catalog) -> Finding {
+pub(super) async fn any(client: &Client, catalog: &Catalog) -> Result<Finding, Error> {
+    const WATCHED: &str = "
+        select pg_catalog.string_agg(w.rel::regclass::text, ', ' order by w.rel::regclass::text)
+          from pgfeed.watch_list w";
     let mut names: Vec<String> = catalog.tables().map(|table| table.name.to_string()).collect();
     names.sort();
     if names.is_empty() {
+        if let Some(watched) =
+            client.query_one(WATCHED, &[]).await?.try_get::<_, Option<String>>(0)?
+        {
+            let detail = format!("not every write to {watched} is captured, so none is served");
+            return Ok(Finding::fail("on the feed", detail, "See the triggers, below."));
+        }
         let detail = "no table of this database is on the feed, so nothing can arrive";
-        return Finding::fail("on the feed", detail, "pgfeed watch TABLE");
+        return Ok(Finding::fail("on the feed", detail, "pgfeed watch TABLE"));
     }
-    Finding::ok("on the feed", names.join(", "))
+    Ok(Finding::ok("on the feed", names.join(", ")))
 }
 
 /// Triggers with a NOTIFY of their own, on tables that are `watched` and on others.

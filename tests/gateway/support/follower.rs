@@ -35,6 +35,8 @@ pub(crate) const WAYS: [Way; 3] = [Way::Socket, Way::Sse, Way::Poll];
 pub(crate) struct Follower {
     /// What stands behind `?`, but for `since`.
     pub(crate) query: String,
+    /// How many seconds a poll waits.
+    pub(crate) wait_s: u32,
     /// The rows by key; applied up to the cursor.
     pub(crate) rows: BTreeMap<String, Value>,
     pub(crate) cursor: Option<String>,
@@ -55,7 +57,7 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) fn of(query: &str) -> Self {
-        Self { query: query.to_owned(), ..Self::default() }
+        Self { query: query.to_owned(), wait_s: 2, ..Self::default() }
     }
 
     /// Follows until `is_so`, or until the connection ends or the time is over; says whether it
@@ -126,7 +128,7 @@ impl Follower {
                 let event: Vec<u8> = text.drain(..end + if has_head { 2 } else { 4 }).collect();
                 let event = String::from_utf8(event).expect("an event is UTF-8");
                 if !has_head {
-                    assert!(event.starts_with("HTTP/1.0 200"), "{event}");
+                    assert_eq!(event.split(' ').nth(1), Some("200"), "{event}");
                     has_head = true;
                     continue;
                 }
@@ -151,7 +153,8 @@ impl Follower {
 
     async fn by_poll(&mut self, address: SocketAddr, is_so: &impl Fn(&Self) -> bool) {
         loop {
-            let Some(mut wire) = ask(address, &self.path("poll", "&wait=2")).await else { return };
+            let path = self.path("poll", &format!("&wait={}", self.wait_s));
+            let Some(mut wire) = ask(address, &path).await else { return };
             let mut text = String::new();
             if wire.read_to_string(&mut text).await.is_err() {
                 return;
@@ -164,7 +167,7 @@ impl Follower {
                 time::sleep(Duration::from_millis(500)).await;
                 continue;
             }
-            assert!(head.starts_with("HTTP/1.0 200"), "{text}");
+            assert_eq!(head.split(' ').nth(1), Some("200"), "{text}");
             for message in answer["messages"].as_array_mut().expect("messages") {
                 self.take(message.take());
             }

@@ -28,6 +28,8 @@ const READY: &str = "pgfeed is ready on http://";
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     command: &'static str,
+    /// A program with its arguments that starts the gateway in its own place.
+    under: Vec<String>,
     variables: Vec<(String, String)>,
     toml: String,
     listen: String,
@@ -53,13 +55,27 @@ impl Settings {
 
     fn of(command: &'static str) -> Self {
         let listen = "127.0.0.1:0".to_owned();
-        Self { command, variables: Vec::new(), toml: String::new(), listen }
+        Self { command, under: Vec::new(), variables: Vec::new(), toml: String::new(), listen }
     }
 
     /// The same with the variable `PGFEED__…` set.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((format!("PGFEED__{name}"), value.to_owned()));
+        self
+    }
+
+    /// The same with any variable of the environment set.
+    #[must_use]
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same, started by another program that becomes the gateway.
+    #[must_use]
+    pub(crate) fn under(mut self, words: &[&str]) -> Self {
+        self.under = words.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -99,8 +115,10 @@ impl Gateway {
     }
 
     async fn start_with(settings: Settings, output: Arc<Mutex<String>>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
-        command.arg(settings.command).kill_on_drop(true);
+        let mut words = settings.under.clone();
+        words.push(env!("CARGO_BIN_EXE_pgfeed").to_owned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(settings.command).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(settings.variables.iter().cloned());
         command.env("PGFEED__SERVER__LISTEN", &settings.listen);
@@ -123,10 +141,12 @@ impl Gateway {
 
     /// Waits until it can serve exactly.
     pub(crate) async fn ready(&self) {
-        let address = self.address;
-        let is_ready =
-            async || http::get(address, "/readyz").await.is_some_and(|it| it.status == 200);
-        eventually(PATIENCE, "/readyz to say 200", is_ready).await;
+        eventually(PATIENCE, "/readyz to say 200", async || self.is_ready().await).await;
+    }
+
+    /// Whether it says that it can serve exactly.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.get("/readyz").await.is_some_and(|it| it.status == 200)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -140,6 +160,14 @@ impl Gateway {
 
     pub(crate) async fn get(&self, path: &str) -> Option<http::Answer> {
         http::get(self.address, path).await
+    }
+
+    /// The sum of a metric over its labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").await.map(|it| it.body).unwrap_or_default();
+        let is_its = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+        text.lines().filter(is_its).filter_map(value).sum()
     }
 
     /// All that it printed.
