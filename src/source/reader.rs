@@ -1,14 +1,17 @@
 //! The reader: follows the log on a connection of its own.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+mod beat;
+mod commit;
 
-use futures::future::{BoxFuture, MaybeDone, maybe_done};
+use std::{sync::Arc, time::Duration};
+
 use tokio::time::Instant;
 use tokio_postgres::{Client, Error, Statement};
 
+use self::commit::Commit;
 use super::{
     catalog,
-    error::{failed, tell, within},
+    error::{failed, within},
     rhythm::{Next, Rhythm},
     rows::{Decoder, Relations, Rows, Statements},
     shapes::Shapes,
@@ -79,9 +82,6 @@ struct Reading {
     /// The end of its transaction, where that was asked for with the rest.
     commit: Option<Commit>,
 }
-
-/// A `commit` that was sent behind a read; its answer comes behind the read's rows.
-type Commit = Pin<Box<MaybeDone<BoxFuture<'static, Result<(), Error>>>>>;
 
 /// What a read begins with.
 struct Begun {
@@ -157,8 +157,8 @@ impl Reader {
     }
 
     async fn end(&mut self, reading: Reading) -> Result<(), LogError> {
-        let commit = reading.commit.unwrap_or_else(|| self.commit());
-        within(STEP_LIMIT, "ending a read", ended(commit)).await?;
+        let commit = reading.commit.unwrap_or_else(|| commit::commit(&self.client));
+        within(STEP_LIMIT, "ending a read", commit::ended(commit)).await?;
         self.rhythm.has_read(reading.has_rows, &reading.snapshot);
         if reading.has_rows && self.rhythm.must_tell_others() {
             // Writers see our lock and stay silent, so the gateways that sleep hear it from us.
@@ -175,7 +175,7 @@ impl Reader {
     /// Begins a read; nothing where the tables were found to be others, which is noted first.
     async fn try_begin(&mut self) -> Result<Option<Head>, LogError> {
         self.rhythm.begins();
-        let mut commit = self.commit();
+        let mut commit = commit::commit(&self.client);
         // Five requests in one round trip.
         let steps = async {
             futures::try_join!(
@@ -183,7 +183,7 @@ impl Reader {
                 self.client.query_one(&self.head, &[]),
                 self.statements.relations(&self.client, &self.base),
                 self.statements.rows(&self.client, &self.base),
-                sent(&mut commit),
+                commit::sent(&mut commit),
             )
         };
         let ((), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
@@ -194,7 +194,7 @@ impl Reader {
         }
         // What is not read holds up every later answer.
         drop(stream);
-        within(ROWS_LIMIT, DOING, ended(commit)).await?;
+        within(ROWS_LIMIT, DOING, commit::ended(commit)).await?;
         self.look_and_begin().await
     }
 
@@ -264,14 +264,6 @@ impl Reader {
             self.newest_tick = tick.id;
         }
         Head { snapshot, tick, catalog }
-    }
-
-    /// The end of a transaction; nothing is sent before it is polled.
-    fn commit(&self) -> Commit {
-        let client = Arc::clone(&self.client);
-        let commit: BoxFuture<'static, _> =
-            Box::pin(async move { client.batch_execute("commit").await });
-        Box::pin(maybe_done(commit))
     }
 
     /// Notes what the tables are like, and finds out whether writes may have passed unseen.
@@ -356,44 +348,15 @@ impl LogReader for Reader {
         }
         if self.rhythm.quiet() >= BEAT_EVERY && self.beaten.elapsed() >= BEAT_EVERY {
             self.beaten = Instant::now();
-            within(STEP_LIMIT, "writing a beat", beat(&self.client)).await?;
+            within(STEP_LIMIT, "writing a beat", beat::beat(&self.client)).await?;
         }
         Ok(())
     }
 }
 
-/// Sends a beat through the log. Where the database has no room for it, nothing was committed that
-/// clients lack, and the log can be read as before.
-async fn beat(client: &Client) -> Result<(), Error> {
-    match client.batch_execute("select pgfeed.beat()").await {
-        Err(error) if has_no_room(&error) => {
-            let error = tell(&error);
-            tracing::warn!(error, "Nothing can be written to the log, nor by others.");
-            Ok(())
-        }
-        done => done,
-    }
-}
-
-/// Whether the database lacks disk or memory for a write (SQLSTATE class 53).
-fn has_no_room(error: &Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("53"))
-}
-
 async fn doze(wake: &Wake, longest: Duration) {
     // A time-out is as good as a wake: either way the log is read.
     tokio::time::timeout(longest, wake.woken()).await.unwrap_or_default();
-}
-
-/// Sends a `commit`, and does not wait for its answer; tells whether it is there.
-async fn sent(commit: &mut Commit) -> Result<bool, Error> {
-    poll_fn(|cx| Poll::Ready(Ok(commit.as_mut().poll(cx).is_ready()))).await
-}
-
-/// Waits for a commit's answer.
-async fn ended(mut commit: Commit) -> Result<(), Error> {
-    commit.as_mut().await;
-    commit.as_mut().take_output().unwrap_or(Ok(()))
 }
 
 fn parse_head(row: &tokio_postgres::Row) -> Result<(String, Option<Tick>, u64), Error> {
