@@ -31,7 +31,7 @@ fmt: ## format the code
 
 storm: postgres ## the long tests: ten seeds of storms, ten thousand clients, a million rows
 	PGFEED_TEST_SEEDS="$(SEEDS)" PGFEED_TEST_LONG=1 \
-	  $(CARGO) test --locked --test gateway -- --nocapture --test-threads=1 \
+	  $(CARGO) test --release --locked --test gateway -- --nocapture --test-threads=1 \
 	  storm:: sets:: herd:: slow:: snapshot:: bulk transports::
 
 faults: postgres ## every row of the failure table, and two gateways with 2,000 clients behind nginx
@@ -51,7 +51,7 @@ bench-writer: postgres ## what capture costs a write, on two disks (under six mi
 bench-deflate: ## what compressing frames would cost and save (needs a C compiler and zlib.h)
 	sh bench/deflate/run.sh
 
-client: postgres programs ## check and test the npm package and the academy (needs node 20)
+client: postgres programs ## check and test the npm package, the academy and the console (needs node 20)
 	$(CARGO) build --locked
 	scripts/test-client
 
