@@ -1,10 +1,10 @@
 //! `pgfeed serve`: the gateway, from the settings to the drain.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     sync::oneshot,
     time::timeout,
@@ -38,7 +38,7 @@ const REACH_LIMIT: Duration = Duration::from_secs(3);
 pub async fn run(
     settings: Settings,
     target: Target,
-    greet: impl FnOnce(std::net::SocketAddr, bool),
+    greet: impl FnOnce(SocketAddr, bool),
 ) -> anyhow::Result<()> {
     // Before the parts start, which look their counters up once.
     let metrics = Metrics::install().context("metrics cannot be recorded")?;
@@ -47,9 +47,9 @@ pub async fn run(
     let door = build::door(&settings).map_err(|it| Unfit(vec![format!("{it:#}")]))?;
     let policy = Arc::new(access::policy(&settings).map_err(|it| Unfit(vec![it.to_string()]))?);
     let feeds = Arc::new(access::feeds(&settings).map_err(|it| Unfit(vec![it.to_string()]))?);
-    let public = bind("server.listen", settings.server.listen).await?;
+    let public = bind("server.listen", settings.server.listen)?;
     let admin = match settings.server.admin_listen {
-        Some(address) => Some(bind("server.admin_listen", address).await?),
+        Some(address) => Some(bind("server.admin_listen", address)?),
         None => None,
     };
     let address = public.local_addr()?;
@@ -143,9 +143,18 @@ async fn until_end(
     Ok(())
 }
 
-async fn bind(key: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("{key}: {address} cannot be taken"))
+fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen(address).with_context(|| format!("{key}: {address} cannot be taken"))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    // As many as the kernel lets wait (net.core.somaxconn). After a restart everybody comes at
+    // once, and who finds the queue full knocks again only after one second, then three.
+    const WAITING_MAX: u32 = 65_535;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
 }
 
 /// The signals that end the program.

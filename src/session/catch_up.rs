@@ -9,6 +9,7 @@ mod by_log;
 use std::sync::Arc;
 
 use super::{
+    context,
     news::is_news,
     resume::Resumed,
     shapes::Since,
@@ -130,7 +131,7 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
         Ok(()) | Err(Failure::Over { .. }) => {}
         Err(Failure::Ended) => super::client::restart(&shared, &ticket),
         Err(Failure::Log(error)) => {
-            tracing::warn!(%error, "A subscription could not be caught up.");
+            context::is_unavailable("what a subscription lacks", &error);
             let message = "the database cannot be read now; subscribe again with the same cursor";
             shared.push(reply::error(Code::Unavailable, message, Some(&ticket.request.id)));
             if shared.queue.encoding() == Encoding::EventStream {

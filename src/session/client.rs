@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     Context, Queue, Transport,
     catch_up::{self, Start},
-    lag,
+    context, lag,
     limits::Rate,
     queue::Lag,
     shapes::Since,
@@ -242,7 +242,7 @@ impl Session {
             let shared = Arc::clone(&self.shared);
             self.lag = Some(tasks::spawn("lag", async move {
                 if let Err(error) = lag::recover(&shared, lag).await {
-                    tracing::warn!(%error, "A slow client cannot be served from the log.");
+                    context::is_unavailable("a slow client's rest", &error);
                     shared.queue.give_up();
                 }
             }));

@@ -1,6 +1,6 @@
 //! What all sessions share.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,13 @@ impl Access for Policy {
     fn grant(&self, table: &Table, claims: Option<&Claims>) -> Option<Grant> {
         Self::grant(self, table, claims)
     }
+}
+
+/// Something that was asked for cannot be had from the database now. Counted, and not a line of
+/// the log each time: thousands may ask, and why it cannot be read is told by the relay.
+pub fn is_unavailable(what: &'static str, error: &impl Display) {
+    tracing::debug!(%error, what, "The database did not give what was asked for.");
+    metrics::counter!("pgfeed_unavailable_total").increment(1);
 }
 
 /// What all sessions share. One for a gateway.

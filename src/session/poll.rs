@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use self::collect::{Collector, Sub};
 pub use self::{collect::Answer, rows::Rows};
 use super::{
-    Context,
+    Context, context,
     resume::{self, Resumed},
     shapes::Since,
     snapshot,
@@ -91,7 +91,7 @@ impl Poll {
         if self.requests.iter().any(|request| request.snapshot) {
             let topics = to.subs.iter().map(|sub| Arc::clone(sub.topic())).collect();
             let reading = snapshot::read(&self.context, topics).await.map_err(|error| {
-                tracing::warn!(%error, "A snapshot could not be read.");
+                context::is_unavailable("a snapshot", &error);
                 Refusal::new(Code::Unavailable, "the rows cannot be read now; ask again")
             })?;
             return Ok(Told::Rows(Rows::new(reading, to.subs, reason)));
@@ -148,7 +148,7 @@ fn bad(bad: BadCursor) -> Refusal {
 }
 
 fn unread(error: &LogError) -> Refusal {
-    tracing::warn!(%error, "A poll could not be answered.");
+    context::is_unavailable("a poll", error);
     Refusal::new(Code::Unavailable, UNREAD)
 }
 

@@ -27,6 +27,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("pgfeed_listener_reconnects_total", "Times that the LISTEN connection was lost."),
     ("pgfeed_pruned_total", "Changes that this gateway removed from the log."),
     ("pgfeed_auth_failures_total", "Tokens that were refused."),
+    ("pgfeed_unavailable_total", "Snapshots, polls and resumes that the database did not give."),
     ("pgfeed_accept_failures_total", "Connections that could not be accepted (descriptors)."),
 ];
 
