@@ -13,8 +13,8 @@ const LIMIT: Duration = Duration::from_secs(3);
 const MEND: &str = "Connect pgfeed directly, or give it a database entry of its own in \
                     pgbouncer.ini with pool_mode=session.";
 
-/// Two sessions take turns: in a session of its own, the backend stays the same whatever the
-/// other one does; with transaction pooling the other one takes it over.
+/// Sessions take turns: in a session of its own, the backend stays the same whatever the others
+/// do; with transaction pooling one of them takes it over.
 pub(super) async fn examine(target: &Target) -> Vec<Finding> {
     match timeout(LIMIT, look(target)).await {
         Ok(Ok(true)) => vec![Finding::ok("pooler", "each connection is a session of its own")],
@@ -39,17 +39,22 @@ pub(super) async fn examine(target: &Target) -> Vec<Finding> {
 }
 
 async fn look(target: &Target) -> Result<bool, String> {
-    let one = connect(target, &[]).await?;
-    let other = connect(target, &[]).await?;
+    /// The first of them may be given a backend of its own by chance; the next is given the idle
+    /// one, if that is to be had.
+    const OTHERS: usize = 2;
     let text = |error: tokio_postgres::Error| super::tell(&error);
-    let mut is_same = true;
+    let one = connect(target, &[]).await?;
     let before = backend(&one).await.map_err(text)?;
-    other.batch_execute("begin").await.map_err(text)?;
-    for _ in 0..2 {
-        is_same &= backend(&one).await.map_err(text)? == before;
+    let (mut others, mut is_same) = (Vec::new(), true);
+    while is_same && others.len() < OTHERS {
+        let other = connect(target, &[]).await?;
+        // It keeps its backend while the transaction is open.
+        other.batch_execute("begin").await.map_err(text)?;
         is_same &= backend(&other).await.map_err(text)? != before;
+        others.push(other);
+        is_same &= backend(&one).await.map_err(text)? == before;
     }
-    other.batch_execute("rollback").await.map_err(text)?;
+    drop(others);
     if is_same {
         // With the settings of the gateway's sessions, which a pooler may refuse.
         drop(connect(target, SESSION).await?);
