@@ -120,6 +120,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_last_word_comes_instead_of_what_waits_before_the_end_too() {
+        let (queue, taker) = queue(0);
+        queue.push_bytes("waits".into());
+        taker.0.lock().expect("no holder panics").1 = 100;
+        queue.end_with("close".into());
+        queue.unblock();
+        assert_eq!(taken(&taker), b"close");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_waits_is_dropped_and_a_half_written_frame_gets_no_close_behind_it() {
         let (queue, taker) = queue(3);
         queue.push_bytes("frame".into());
