@@ -4,6 +4,8 @@
 # what the tests run beside it, where they are missing and apt can get them.
 
 CARGO ?= cargo
+# Where scripts/programs puts node if the machine's is too old.
+export PATH := $(CURDIR)/target/node/node_modules/.bin:$(PATH)
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 .DEFAULT_GOAL := help
@@ -51,7 +53,7 @@ bench-writer: postgres ## what capture costs a write, on two disks (under six mi
 bench-deflate: ## what compressing frames would cost and save (needs a C compiler and zlib.h)
 	sh bench/deflate/run.sh
 
-client: postgres programs ## check and test the npm package, the academy and the console (needs node 20)
+client: postgres programs ## check and test the npm package, the academy and the console (needs node 20 and npm 11)
 	$(CARGO) build --locked
 	scripts/test-client
 
