@@ -316,7 +316,7 @@ comment on function pgfeed.can_look(integer, oid) is
 --   whose rows need more than row_to_json (virtual columns, casts to json that users define).
 -- Returns: null (an AFTER trigger).
 -- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.capture_update_nested,
---   pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
+--   pgfeed.note_depth, pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The ordinary path has no EXCEPTION block and no call but the INSERT: every writer pays for it.
@@ -331,71 +331,61 @@ set bytea_output = 'hex' set extra_float_digits = 1
 as $fn$
 #variable_conflict use_variable
 declare
-  v_depth   integer := pg_trigger_depth();
-  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
   -- A trigger of this transaction has logged changes before us and may have changed this row again.
-  v_again   boolean := v_deepest > v_depth;
-  v_careful boolean := v_again or TG_ARGV[2] <> 'plain';
-  v_found   boolean := true;
-  v_row     record;
+  v_again boolean := length(coalesce(current_setting('pgfeed.depth', true), '')) > pg_trigger_depth();
+  v_found boolean;
+  v_row   record;
 begin
   if TG_LEVEL = 'ROW' then
-    if TG_OP = 'UPDATE' then
-      -- Triggers of a former version; today's call pgfeed.capture_update().
-      perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
-    elsif TG_OP = 'INSERT' then
-      if v_careful or pg_column_size(NEW) > 262144 then
-        perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, null, v_again);
-      else
-        insert into pgfeed.log (watch, rel, op, new)
-          values (TG_ARGV[0]::integer, TG_RELID, 'I', row_to_json(NEW));
-      end if;
-    elsif v_careful or pg_column_size(OLD) > 262144 then
-      perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, null, OLD, v_again);
-    else
+    if TG_OP = 'INSERT' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(NEW) <= 262144 then
+      insert into pgfeed.log (watch, rel, op, new)
+        values (TG_ARGV[0]::integer, TG_RELID, 'I', row_to_json(NEW));
+    elsif TG_OP = 'DELETE' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(OLD) <= 262144 then
       insert into pgfeed.log (watch, rel, op, old)
         values (TG_ARGV[0]::integer, TG_RELID, 'D', row_to_json(OLD));
+    elsif TG_OP = 'UPDATE' then
+      -- Triggers of a former version; today's call pgfeed.capture_update().
+      perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
+    else
+      perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, OLD, v_again);
     end if;
   elsif TG_OP = 'TRUNCATE' then
     perform pgfeed.capture_truncate(TG_ARGV[0]::integer, TG_RELID);
   else
-    if v_careful then
-      v_found := false;
-    elsif TG_OP = 'INSERT' then
+    if TG_OP = 'INSERT' and TG_ARGV[2] = 'plain' and not v_again then
       insert into pgfeed.log (watch, rel, op, new)
         select TG_ARGV[0]::integer, TG_RELID, 'I', row_to_json(n.*) from new_rows n
          where pg_column_size(n.*) <= 262144 or pgfeed.note_large();
-      v_found := found;
-    else
+    elsif TG_OP = 'DELETE' and TG_ARGV[2] = 'plain' and not v_again then
       insert into pgfeed.log (watch, rel, op, old)
         select TG_ARGV[0]::integer, TG_RELID, 'D', row_to_json(o.*) from old_rows o
          where pg_column_size(o.*) <= 262144 or pgfeed.note_large();
+    end if;
+    if not found or current_setting('pgfeed.large', true) = '1' then
       v_found := found;
+      if v_again or TG_ARGV[2] <> 'plain' or current_setting('pgfeed.large', true) = '1' then
+        for v_row in execute pgfeed.rows_of(TG_OP, TG_RELID, v_again or TG_ARGV[2] <> 'plain') loop
+          v_found := true;
+          if TG_OP = 'INSERT' then
+            perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, v_row.r, null, v_again);
+          else
+            perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, null, v_row.r, v_again);
+          end if;
+        end loop;
+        perform set_config('pgfeed.large', '', true);
+      end if;
+      if not v_found then return null; end if;
     end if;
-    if v_careful or current_setting('pgfeed.large', true) = '1' then
-      for v_row in execute pgfeed.rows_of(TG_OP, TG_RELID, v_careful) loop
-        v_found := true;
-        if TG_OP = 'INSERT' then
-          perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, v_row.r, null, v_again);
-        else
-          perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, null, v_row.r, v_again);
-        end if;
-      end loop;
-      perform set_config('pgfeed.large', '', true);
-    end if;
-    if not v_found then return null; end if;
   end if;
 
-  if v_depth > 1 and v_deepest < v_depth then
-    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
-  end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
   -- While a gateway is awake it holds this lock, and a commit that does not NOTIFY waits for
   -- nobody.
-  if TG_ARGV[1] = 'auto' then
-    if not pg_try_advisory_lock_shared(1128678482, 1) then return null; end if;
-    perform pg_advisory_unlock_shared(1128678482, 1);
-  elsif TG_ARGV[1] = 'never' then
+  if (case TG_ARGV[1] when 'auto' then not pg_try_advisory_lock_shared(1128678482, 1)
+                      else TG_ARGV[1] = 'never' end) then
     return null;
+  elsif TG_ARGV[1] = 'auto' then
+    perform pg_advisory_unlock_shared(1128678482, 1);
   end if;
   perform pgfeed.wake(TG_ARGV[0]::integer, TG_RELID, TG_OP);
   return null;
@@ -612,7 +602,7 @@ comment on function pgfeed.capture_update() is
 -- Parameters: p_watch pgfeed.watch_list.id; p_rel the table; p_mode plain or careful; p_new, p_old
 --   the row after and before.
 -- Returns: nothing. Called by: pgfeed.capture_update, pgfeed.capture, under their settings.
--- Calls: pgfeed.capture_careful. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth. Tables touched: inserts into pgfeed.log.
 create or replace function pgfeed.capture_update_nested(
   p_watch integer, p_rel oid, p_mode text, p_new record, p_old record
 ) returns void
@@ -620,10 +610,8 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  v_depth   integer := pg_trigger_depth();
-  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
   -- A trigger of this transaction has logged changes before us and may have changed this row again.
-  v_again   boolean := v_deepest > v_depth;
+  v_again boolean := length(coalesce(current_setting('pgfeed.depth', true), '')) > pg_trigger_depth();
 begin
   if v_again or p_mode <> 'plain' or pg_column_size(p_new) + pg_column_size(p_old) > 262144 then
     perform pgfeed.capture_careful(p_watch, p_rel, 'UPDATE', p_new, p_old, v_again);
@@ -631,9 +619,7 @@ begin
     insert into pgfeed.log (watch, rel, op, new, old)
       values (p_watch, p_rel, 'U', row_to_json(p_new), row_to_json(p_old));
   end if;
-  if v_depth > 1 and v_deepest < v_depth then
-    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
-  end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
 end
 $fn$;
 
@@ -959,6 +945,24 @@ $fn$;
 comment on function pgfeed.mode_of(regclass) is
   'Whether rows of a table need care: plain or careful.';
 
+-- pgfeed.note_depth(): remembers for the transaction how deep in triggers a change was logged.
+--
+-- A trigger that fires later, further out, then knows that its row may have been changed again.
+-- Returns: nothing. Called by: the trigger functions, inside other triggers. Tables touched: none.
+create or replace function pgfeed.note_depth() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  if length(coalesce(current_setting('pgfeed.depth', true), '')) < pg_trigger_depth() then
+    perform set_config('pgfeed.depth', repeat('*', pg_trigger_depth()), true);
+  end if;
+end
+$fn$;
+
+comment on function pgfeed.note_depth() is
+  'Used by the trigger functions: how deep in triggers this transaction has logged changes.';
+
 -- pgfeed.note_large(): remembers that a statement has a row too large for the ordinary path.
 --
 -- Returns: false, so that it can stand in the WHERE of the ordinary INSERT, which then skips the
@@ -1041,7 +1045,7 @@ comment on function pgfeed.note_shapes(oid[], bigint[]) is
 --
 -- Arguments of the trigger: none needed; [0] wake, as in pgfeed.watch(): auto, always, never.
 -- Returns: the row, so that a BEFORE trigger does not drop it.
--- Calls: pgfeed.capture_careful, pgfeed.wake. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.wake. Tables touched: inserts into pgfeed.log.
 --
 -- A statement trigger does not see the rows of INSERT, UPDATE or DELETE: it leaves a gap mark.
 -- Settings and ordinary path are those of pgfeed.capture(), where they are explained.
@@ -1053,9 +1057,7 @@ set bytea_output = 'hex' set extra_float_digits = 1
 as $fn$
 #variable_conflict use_variable
 declare
-  v_depth   integer := pg_trigger_depth();
-  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
-  v_again   boolean := v_deepest > v_depth;
+  v_again boolean := length(coalesce(current_setting('pgfeed.depth', true), '')) > pg_trigger_depth();
 begin
   if TG_LEVEL <> 'ROW' then
     insert into pgfeed.log (rel, op)
@@ -1071,9 +1073,7 @@ begin
     insert into pgfeed.log (rel, op, old) values (TG_RELID, 'D', row_to_json(OLD));
   end if;
 
-  if v_depth > 1 and v_deepest < v_depth then
-    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
-  end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
   if TG_ARGV[0] = 'never' then
     null;
   elsif TG_ARGV[0] = 'always' then
@@ -1751,7 +1751,7 @@ begin
     pgfeed.capture_truncate(integer, oid), pgfeed.capture_update_nested(integer, oid, text, record, record),
     pgfeed.current_row(integer, oid, json, json),
     pgfeed.has_other_triggers(regclass), pgfeed.key_columns(integer, oid), pgfeed.key_of(integer, oid, record),
-    pgfeed.note_large(), pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
+    pgfeed.note_depth(), pgfeed.note_large(), pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
     pgfeed.wake(integer, oid, text) to pgfeed_owner;
   v_lend := not pg_catalog.has_schema_privilege('pgfeed_owner', 'public', 'create');
   if v_lend then grant create on schema public to pgfeed_owner; end if;

@@ -155,6 +155,11 @@
   language sql stable
   set search_path=pg_catalog, pg_temp
   -- Whether rows of a table need care: plain or careful.
+-- function pgfeed.note_depth() returns void
+  language plpgsql volatile
+  set search_path=pg_catalog, pg_temp
+  grant execute to pgfeed_owner
+  -- Used by the trigger functions: how deep in triggers this transaction has logged changes.
 -- function pgfeed.note_large() returns boolean
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp

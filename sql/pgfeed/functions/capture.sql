@@ -5,7 +5,7 @@
 --   whose rows need more than row_to_json (virtual columns, casts to json that users define).
 -- Returns: null (an AFTER trigger).
 -- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.capture_update_nested,
---   pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
+--   pgfeed.note_depth, pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The ordinary path has no EXCEPTION block and no call but the INSERT: every writer pays for it.
@@ -20,71 +20,61 @@ set bytea_output = 'hex' set extra_float_digits = 1
 as $fn$
 #variable_conflict use_variable
 declare
-  v_depth   integer := pg_trigger_depth();
-  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
   -- A trigger of this transaction has logged changes before us and may have changed this row again.
-  v_again   boolean := v_deepest > v_depth;
-  v_careful boolean := v_again or TG_ARGV[2] <> 'plain';
-  v_found   boolean := true;
-  v_row     record;
+  v_again boolean := length(coalesce(current_setting('pgfeed.depth', true), '')) > pg_trigger_depth();
+  v_found boolean;
+  v_row   record;
 begin
   if TG_LEVEL = 'ROW' then
-    if TG_OP = 'UPDATE' then
-      -- Triggers of a former version; today's call pgfeed.capture_update().
-      perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
-    elsif TG_OP = 'INSERT' then
-      if v_careful or pg_column_size(NEW) > 262144 then
-        perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, null, v_again);
-      else
-        insert into pgfeed.log (watch, rel, op, new)
-          values (TG_ARGV[0]::integer, TG_RELID, 'I', row_to_json(NEW));
-      end if;
-    elsif v_careful or pg_column_size(OLD) > 262144 then
-      perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, null, OLD, v_again);
-    else
+    if TG_OP = 'INSERT' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(NEW) <= 262144 then
+      insert into pgfeed.log (watch, rel, op, new)
+        values (TG_ARGV[0]::integer, TG_RELID, 'I', row_to_json(NEW));
+    elsif TG_OP = 'DELETE' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(OLD) <= 262144 then
       insert into pgfeed.log (watch, rel, op, old)
         values (TG_ARGV[0]::integer, TG_RELID, 'D', row_to_json(OLD));
+    elsif TG_OP = 'UPDATE' then
+      -- Triggers of a former version; today's call pgfeed.capture_update().
+      perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
+    else
+      perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, OLD, v_again);
     end if;
   elsif TG_OP = 'TRUNCATE' then
     perform pgfeed.capture_truncate(TG_ARGV[0]::integer, TG_RELID);
   else
-    if v_careful then
-      v_found := false;
-    elsif TG_OP = 'INSERT' then
+    if TG_OP = 'INSERT' and TG_ARGV[2] = 'plain' and not v_again then
       insert into pgfeed.log (watch, rel, op, new)
         select TG_ARGV[0]::integer, TG_RELID, 'I', row_to_json(n.*) from new_rows n
          where pg_column_size(n.*) <= 262144 or pgfeed.note_large();
-      v_found := found;
-    else
+    elsif TG_OP = 'DELETE' and TG_ARGV[2] = 'plain' and not v_again then
       insert into pgfeed.log (watch, rel, op, old)
         select TG_ARGV[0]::integer, TG_RELID, 'D', row_to_json(o.*) from old_rows o
          where pg_column_size(o.*) <= 262144 or pgfeed.note_large();
+    end if;
+    if not found or current_setting('pgfeed.large', true) = '1' then
       v_found := found;
+      if v_again or TG_ARGV[2] <> 'plain' or current_setting('pgfeed.large', true) = '1' then
+        for v_row in execute pgfeed.rows_of(TG_OP, TG_RELID, v_again or TG_ARGV[2] <> 'plain') loop
+          v_found := true;
+          if TG_OP = 'INSERT' then
+            perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, v_row.r, null, v_again);
+          else
+            perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, null, v_row.r, v_again);
+          end if;
+        end loop;
+        perform set_config('pgfeed.large', '', true);
+      end if;
+      if not v_found then return null; end if;
     end if;
-    if v_careful or current_setting('pgfeed.large', true) = '1' then
-      for v_row in execute pgfeed.rows_of(TG_OP, TG_RELID, v_careful) loop
-        v_found := true;
-        if TG_OP = 'INSERT' then
-          perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, v_row.r, null, v_again);
-        else
-          perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, null, v_row.r, v_again);
-        end if;
-      end loop;
-      perform set_config('pgfeed.large', '', true);
-    end if;
-    if not v_found then return null; end if;
   end if;
 
-  if v_depth > 1 and v_deepest < v_depth then
-    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
-  end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
   -- While a gateway is awake it holds this lock, and a commit that does not NOTIFY waits for
   -- nobody.
-  if TG_ARGV[1] = 'auto' then
-    if not pg_try_advisory_lock_shared(1128678482, 1) then return null; end if;
-    perform pg_advisory_unlock_shared(1128678482, 1);
-  elsif TG_ARGV[1] = 'never' then
+  if (case TG_ARGV[1] when 'auto' then not pg_try_advisory_lock_shared(1128678482, 1)
+                      else TG_ARGV[1] = 'never' end) then
     return null;
+  elsif TG_ARGV[1] = 'auto' then
+    perform pg_advisory_unlock_shared(1128678482, 1);
   end if;
   perform pgfeed.wake(TG_ARGV[0]::integer, TG_RELID, TG_OP);
   return null;

@@ -4,7 +4,7 @@
 -- Parameters: p_watch pgfeed.watch_list.id; p_rel the table; p_mode plain or careful; p_new, p_old
 --   the row after and before.
 -- Returns: nothing. Called by: pgfeed.capture_update, pgfeed.capture, under their settings.
--- Calls: pgfeed.capture_careful. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth. Tables touched: inserts into pgfeed.log.
 create or replace function pgfeed.capture_update_nested(
   p_watch integer, p_rel oid, p_mode text, p_new record, p_old record
 ) returns void
@@ -12,10 +12,8 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  v_depth   integer := pg_trigger_depth();
-  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
   -- A trigger of this transaction has logged changes before us and may have changed this row again.
-  v_again   boolean := v_deepest > v_depth;
+  v_again boolean := length(coalesce(current_setting('pgfeed.depth', true), '')) > pg_trigger_depth();
 begin
   if v_again or p_mode <> 'plain' or pg_column_size(p_new) + pg_column_size(p_old) > 262144 then
     perform pgfeed.capture_careful(p_watch, p_rel, 'UPDATE', p_new, p_old, v_again);
@@ -23,9 +21,7 @@ begin
     insert into pgfeed.log (watch, rel, op, new, old)
       values (p_watch, p_rel, 'U', row_to_json(p_new), row_to_json(p_old));
   end if;
-  if v_depth > 1 and v_deepest < v_depth then
-    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
-  end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
 end
 $fn$;
 

@@ -5,7 +5,7 @@
 --
 -- Arguments of the trigger: none needed; [0] wake, as in pgfeed.watch(): auto, always, never.
 -- Returns: the row, so that a BEFORE trigger does not drop it.
--- Calls: pgfeed.capture_careful, pgfeed.wake. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.wake. Tables touched: inserts into pgfeed.log.
 --
 -- A statement trigger does not see the rows of INSERT, UPDATE or DELETE: it leaves a gap mark.
 -- Settings and ordinary path are those of pgfeed.capture(), where they are explained.
@@ -17,9 +17,7 @@ set bytea_output = 'hex' set extra_float_digits = 1
 as $fn$
 #variable_conflict use_variable
 declare
-  v_depth   integer := pg_trigger_depth();
-  v_deepest integer := length(coalesce(current_setting('pgfeed.depth', true), ''));
-  v_again   boolean := v_deepest > v_depth;
+  v_again boolean := length(coalesce(current_setting('pgfeed.depth', true), '')) > pg_trigger_depth();
 begin
   if TG_LEVEL <> 'ROW' then
     insert into pgfeed.log (rel, op)
@@ -35,9 +33,7 @@ begin
     insert into pgfeed.log (rel, op, old) values (TG_RELID, 'D', row_to_json(OLD));
   end if;
 
-  if v_depth > 1 and v_deepest < v_depth then
-    perform set_config('pgfeed.depth', repeat('*', v_depth), true);
-  end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
   if TG_ARGV[0] = 'never' then
     null;
   elsif TG_ARGV[0] = 'always' then

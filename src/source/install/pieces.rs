@@ -55,6 +55,7 @@ pub(super) const PIECES: &[(&str, &str)] = pieces![
     "functions/level_of.sql",
     "functions/make_tick.sql",
     "functions/mode_of.sql",
+    "functions/note_depth.sql",
     "functions/note_large.sql",
     "functions/note_shapes.sql",
     "functions/notify_table_change.sql",
