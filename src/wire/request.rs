@@ -73,6 +73,10 @@ pub struct BadMessage(String);
 impl Request {
     /// Reads a text frame.
     pub fn parse(text: &str) -> Result<Self, BadMessage> {
+        // An array of its parts would be taken for it as well.
+        if text.trim_start().starts_with('[') {
+            return Err(BadMessage("not a request: an object is expected".to_owned()));
+        }
         let request: Self = serde_json::from_str(text).map_err(|error| explain(&error))?;
         let id = match &request {
             Self::Subscribe(subscribe) => Some(&subscribe.id),
@@ -115,6 +119,8 @@ mod tests {
         for (text, says) in [
             ("{", "not JSON"),
             ("[]", "not a request"),
+            (r#" ["ping"]"#, "not a request"),
+            (r#"["unsubscribe","a"]"#, "not a request"),
             ("{}", "missing field `type`"),
             (r#"{"type":"nope"}"#, "unknown variant `nope`"),
             (r#"{"type":"ping","x":1}"#, "unknown field `x`"),
