@@ -8,6 +8,7 @@ pub mod client;
 pub mod context;
 pub mod lag;
 pub mod limits;
+pub mod log_walk;
 mod news;
 pub mod poll;
 pub mod queue;

@@ -2,7 +2,10 @@
 
 use std::future::Future;
 
-use tokio::task::JoinHandle;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
 
 /// Runs `future` as a task named `name`; the caller owns the handle and waits for its end.
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
@@ -17,4 +20,12 @@ where
         tracing::trace!(task = name, "Task ended.");
         output
     })
+}
+
+/// Waits until a time; for ever where there is none.
+pub async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }

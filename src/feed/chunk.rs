@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Topic, log::LogRow};
 use crate::{
     change::{Position, Snapshot},
-    wire::Frames,
+    wire::{Frames, reply::Resync},
 };
 
 /// A piece of the feed as the relay publishes it; never changed after.
@@ -72,6 +72,15 @@ impl Notice {
     /// Whether the topics that it concerns are gone, for their table is another one.
     pub fn ends_for_good(self) -> bool {
         matches!(self, Self::TableChanged(_) | Self::TableGone(_))
+    }
+
+    /// Why rows held from before it are void.
+    pub fn reason(self) -> Resync {
+        match self {
+            Self::TableChanged(_) | Self::TableGone(_) => Resync::TableChanged,
+            Self::Gap(_) | Self::Unjudged(_) => Resync::CaptureGap,
+            Self::HistoryChanged => Resync::HistoryChanged,
+        }
     }
 
     /// Whether it concerns subscriptions of the table that follow the topic.

@@ -51,12 +51,16 @@ pub struct Hub {
     /// The number of the newest chunk; set before a shard hears of it.
     head: AtomicU64,
     head_tx: watch::Sender<u64>,
+    /// How often the log was found to be another one.
+    restarts: AtomicU64,
 }
 
 /// A subscription has joined its topic: from here on its changes come by topic.
 #[derive(Debug)]
 pub struct Joined {
     /// The position from which it is live.
+    pub position: Position,
+    /// The same as text.
     pub mark: CursorMark,
     /// The newest chunk that it does not get by topic.
     pub after: u64,
@@ -97,6 +101,7 @@ impl Hub {
             wake: Box::new(wake),
             head: AtomicU64::new(0),
             head_tx: watch::Sender::new(0),
+            restarts: AtomicU64::new(0),
         })
     }
 
@@ -158,6 +163,12 @@ impl Hub {
         self.head_tx.subscribe()
     }
 
+    /// How often the log was found to be another one. Where it is more at the end of a walk through
+    /// the log than before its beginning was looked for, the walk went from one history to another.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Acquire)
+    }
+
     /// Adds a client; it gets heartbeats from now on.
     pub fn enter(&self, subscriber: Arc<dyn Subscriber>) -> ClientId {
         let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
@@ -183,7 +194,7 @@ impl Hub {
         replay: impl FnOnce(&[Arc<Chunk>], &Joined) -> Member,
     ) -> Result<Joined, NotYet> {
         let state = self.state();
-        let (mark, head) = state.settled().ok_or(NotYet::Unsettled)?;
+        let (position, mark, head) = state.settled().ok_or(NotYet::Unsettled)?;
         let after = after.unwrap_or(head);
         if head.saturating_sub(after) > REPLAY_MAX {
             return Err(NotYet::Behind);
@@ -196,7 +207,7 @@ impl Hub {
         if !state.has(topic.id) {
             return Err(NotYet::Ended);
         }
-        let joined = Joined { mark, after: head };
+        let joined = Joined { position, mark, after: head };
         match replay(&missing, &joined) {
             Member::New => self.shard(client).push(Command::Join { client, topic: topic.id }),
             Member::Already => {}
@@ -266,6 +277,7 @@ impl Hub {
     pub fn restart(&self, position: Position, ticks: Vec<Arc<Tick>>) {
         *self.ticks() = super::ticks::Ticks::new(ticks);
         let mut state = self.state();
+        self.restarts.fetch_add(1, Ordering::AcqRel);
         if let Some(chunk) = state.restart(position) {
             self.send(&chunk);
         }

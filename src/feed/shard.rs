@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{sync::Notify, time};
 
-use super::{Chunk, Hub, Subscriber, hub::ClientId, meter::Meter};
+use super::{Chunk, Hub, Subscriber, encode::timestamp, hub::ClientId, meter::Meter};
 use crate::wire::{Frames, reply};
 
 /// Chunks and joins on their way to a shard; the relay waits where it is full.
@@ -252,7 +252,7 @@ impl Shard {
         let start = || self.hub.now().filter(|(_, seq, _)| *seq == 0).map(|it| (0, it.2.text));
         let Some((seq, cursor)) = self.cursor.clone().or_else(start) else { return };
         let lag_ms = self.hub.lag_ms().filter(|lag_ms| *lag_ms >= 1_000).unwrap_or(0);
-        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        let at = timestamp(jiff::Timestamp::now().as_microsecond());
         let json = reply::heartbeat(&cursor, &at, lag_ms);
         let frames = Frames::with_cursor_beside(json, cursor.to_string());
         // A lag is told to all at every slot, and so is its end: pages say which it is.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex},
 };
 
@@ -80,6 +80,7 @@ impl Door {
         if inside.all >= self.rules.connections_max {
             return Err(too_many("the gateway's connections are used up; try again later"));
         }
+        let address = host(address);
         if !count(&mut inside.by_address, address, self.rules.per_address_max) {
             return Err(too_many("this address has too many connections"));
         }
@@ -109,8 +110,8 @@ impl Pass {
         let mut inside = self.door.inside.lock().expect("no holder of the door panics");
         let is_admitted =
             count(&mut inside.by_subject, subject.clone(), self.door.rules.per_subject_max);
-        if is_admitted {
-            *known = Some(subject);
+        if is_admitted && let Some(former) = known.replace(subject) {
+            uncount(&mut inside.by_subject, &former);
         }
         is_admitted
     }
@@ -124,6 +125,15 @@ impl Drop for Pass {
         if let Some(subject) = self.subject.get_mut().expect("no holder of a pass panics") {
             uncount(&mut inside.by_subject, subject);
         }
+    }
+}
+
+/// Whom an address stands for. Over IPv6 a host has the 2^64 addresses of its network (RFC 4291
+/// §2.5.4).
+fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -141,6 +151,25 @@ fn uncount<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
         *count -= 1;
         if *count == 0 {
             counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host;
+
+    #[test]
+    fn a_host_is_its_network_over_ipv6() {
+        for (address, stands_for) in [
+            ("10.1.2.3", "10.1.2.3"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::"),
+        ] {
+            let host = host(address.parse().expect("an address"));
+            assert_eq!(host.to_string(), stands_for, "{address}");
         }
     }
 }

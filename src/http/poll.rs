@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderValue, header};
-use tokio::time::{Instant, error::Elapsed, timeout_at};
+use tokio::time::Instant;
 use warp::Reply as _;
 
 use super::{
@@ -15,13 +15,14 @@ use super::{
     visit::{self, Visit},
 };
 use crate::{
-    auth::claims::Claims,
     feed::{LogError, encode::timestamp},
     session::{
+        client::end_of,
         poll::{Poll, Told},
-        spec,
+        spec::Declared,
         subscription::Refusal,
     },
+    tasks::until,
     wire::{Code, reply},
 };
 
@@ -52,19 +53,24 @@ impl Site {
             self.visit(request, feed).await?;
         let wait = number("wait", query.wait.as_deref(), WAIT_SECONDS, 0..=WAIT_SECONDS_MAX)?;
         let limit = number("limit", query.limit.as_deref(), LIMIT as u64, 1..=LIMIT as u64)?;
-        let left = left(claims.as_deref());
-        let wait = Duration::from_secs(wait).min(left);
-        // Beyond what a clock can tell, a day is as good as for ever.
-        let end = Instant::now() + left.min(Duration::from_hours(24));
+        let end = claims.as_deref().map(end_of);
+        let deadline = Instant::now() + Duration::from_secs(wait);
         let poll = Poll {
             context: Arc::clone(&self.context),
-            declared: spec::declared(declared.as_ref(), claims.as_deref()),
+            declared: Declared::new(declared.as_ref(), claims.as_deref()),
             claims,
             requests: subscriptions,
-            wait,
+            deadline: end.map_or(deadline, |end| deadline.min(end)),
             limit: usize::try_from(limit).unwrap_or(LIMIT),
         };
-        match poll.answer().await? {
+        let told = tokio::select! {
+            biased;
+            told = poll.answer() => told?,
+            () = until(end) => return Err(expired()),
+        };
+        let has_ended = move || end.is_some_and(|end| Instant::now() >= end);
+        match told {
+            Told::Changes(told) if has_ended() && !told.messages.is_empty() => Err(expired()),
             Told::Changes(mut told) => {
                 // A poll has no other heartbeat, and nothing that came says how old it is.
                 if let Some(lag_ms) = self.context.hub.lag_ms().filter(|lag_ms| *lag_ms >= 1_000) {
@@ -82,10 +88,14 @@ impl Site {
                 Ok(answer)
             }
             Told::Rows(rows) => {
-                // They take their time; the token may end meanwhile.
+                // They take their time; the token may end meanwhile, also while a piece is there.
                 let state = (Box::pin(rows.text()), end);
                 let text = stream::try_unfold(state, async |(mut text, end)| {
-                    let piece = timeout_at(end, text.try_next()).await.unwrap_or_else(ended)?;
+                    let piece = tokio::select! {
+                        biased;
+                        () = until(end) => return Err(broken_off()),
+                        piece = text.try_next() => piece?,
+                    };
                     Ok::<_, LogError>(piece.map(|piece| (piece, (text, end))))
                 });
                 Ok(streamed(text, pass))
@@ -94,10 +104,14 @@ impl Site {
     }
 }
 
+/// The token ended before the answer was there.
+fn expired() -> Refusal {
+    Refusal::new(Code::Unauthorized, "the token has expired; come back with another one")
+}
+
 /// A token has ended while rows were sent: the answer breaks off.
-fn ended<T>(_: Elapsed) -> Result<T, LogError> {
-    let message = "the reader's token has ended".to_owned();
-    Err(LogError { message, is_transient: false })
+fn broken_off() -> LogError {
+    LogError { message: "the reader's token has ended".to_owned(), is_transient: false }
 }
 
 /// The answer of a client, which has its place among the others until the last of it has gone.
@@ -114,14 +128,6 @@ where
     let mut answer = warp::reply::stream(text).into_response();
     answer::describe_json(&mut answer);
     answer
-}
-
-/// How long a token still holds: no change is sent after it.
-fn left(claims: Option<&Claims>) -> Duration {
-    let Some(claims) = claims else { return Duration::MAX };
-    let now = jiff::Timestamp::now().as_millisecond();
-    let left = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
-    Duration::from_millis(u64::try_from(left).unwrap_or(0))
 }
 
 fn number(

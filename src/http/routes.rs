@@ -10,7 +10,7 @@ use warp::{Filter, Rejection, path::FullPath};
 use super::{
     answer::{self, Answer},
     console::Sizes,
-    door::{Door, Refused},
+    door::{Door, Pass, Refused},
     opening::{self, Opening},
     ready::State,
     server::Room,
@@ -178,22 +178,28 @@ impl Site {
         Err(Refused { code: Code::Unavailable, message })
     }
 
+    /// Lets a client in, as far as its address and its headers tell.
+    pub(super) fn let_in(&self, request: &Request) -> Result<Pass, Refused> {
+        self.check_open()?;
+        self.check_headers(&request.headers)?;
+        let forwarded = upgrade::values(&request.headers, &FORWARDED);
+        let proxies = &self.door.rules().proxies;
+        let address = proxies.client(request.peer.ip(), forwarded.collect::<Vec<_>>());
+        self.door.enter(address)
+    }
+
     async fn arrive(
         &self,
         request: &Request,
         feed: &opening::Feed,
     ) -> Result<(Answer, Arrival), Refused> {
-        self.check_open()?;
-        self.check_headers(&request.headers)?;
+        let pass = self.let_in(request)?;
         let answer = upgrade::accept(&request.headers)
             .map_err(|message| Refused { code: Code::BadMessage, message })?;
-        let rules = self.door.rules();
-        let forwarded = upgrade::values(&request.headers, &FORWARDED);
-        let address = rules.proxies.client(request.peer.ip(), forwarded.collect::<Vec<_>>());
-        let pass = self.door.enter(address)?;
         let mut opening = Opening::default();
         let (claims, refused) = match self.claims(request).await {
-            Err(reason) => (None, Some((Close::Unauthorized, reason))),
+            Err(refused) if refused.code == Code::Unavailable => return Err(refused),
+            Err(Refused { message, .. }) => (None, Some((Close::Unauthorized, message))),
             Ok(Some(claims)) if !pass.is_subject_admitted(&claims) => {
                 (None, Some((Close::Limit, "too many connections")))
             }
@@ -236,31 +242,35 @@ impl Site {
         Err(Refused { code: Code::Forbidden, message })
     }
 
-    pub(super) async fn claims(
-        &self,
-        request: &Request,
-    ) -> Result<Option<Arc<Claims>>, &'static str> {
+    /// Whose token the request has; none where it has none.
+    pub(super) async fn claims(&self, request: &Request) -> Result<Option<Arc<Claims>>, Refused> {
+        let unauthorized = |message| Refused { code: Code::Unauthorized, message };
         let headers = &request.headers;
         let token = bearer::token(
             upgrade::values(headers, &header::AUTHORIZATION),
             upgrade::values(headers, &header::SEC_WEBSOCKET_PROTOCOL),
             Some(&request.query),
         )
-        .map_err(|bearer::TwoTokens| "more than one token")?;
+        .map_err(|bearer::TwoTokens| unauthorized("more than one token"))?;
         match token {
             None => Ok(None),
             Some(token) => match self.door.verify(&token).await {
                 Ok(claims) => Ok(Some(claims)),
                 Err(error) => {
                     tracing::debug!(%error, "A token was refused.");
-                    Err("the token is not accepted")
+                    Err(if error.is_transient() {
+                        let message = "tokens cannot be checked now; try again";
+                        Refused { code: Code::Unavailable, message }
+                    } else {
+                        unauthorized("the token is not accepted")
+                    })
                 }
             },
         }
     }
 }
 
-pub(super) const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
+const FORWARDED: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
 
 /// The transport and the feed of a path.
 fn split_feed(path: &str) -> Option<(&str, &str)> {

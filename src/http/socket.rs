@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{Interest, Ready},
     net::TcpStream,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 use tungstenite::{
     Message,
@@ -22,7 +22,11 @@ use super::{
 use crate::{
     auth::claims::Claims,
     feed::encode::timestamp,
-    session::{Context, Queue, Session, client::Taken},
+    session::{
+        Context, Queue, Session,
+        client::{Taken, end_of},
+    },
+    tasks::until,
     wire::Close,
 };
 
@@ -55,7 +59,7 @@ struct Connection {
     session: Session,
     parser: WebSocketContext,
     pipe: Pipe,
-    /// The last time the socket took something, where it is blocked.
+    /// Since when the socket takes nothing, where it is blocked.
     blocked: Option<Instant>,
     /// Whether requests wait until the client has read more of its answers.
     is_unread: bool,
@@ -123,7 +127,7 @@ impl Connection {
             }
             // It is given up: its client comes back from its cursor.
             let stalled = self.blocked.map(|since| since + stall);
-            let expiry = self.expiry();
+            let expiry = self.session.claims().as_deref().map(end_of);
             // One future for both directions and one for both limits: there are many connections.
             tokio::select! {
                 ready = ready(socket, queue.takes_requests(), self.blocked.is_some()) => {
@@ -181,8 +185,10 @@ impl Connection {
                 Ok(Message::Binary(_)) => self.session.count().unwrap_or_else(|| {
                     self.session.bad("a binary frame; requests are JSON in text frames")
                 }),
-                Ok(Message::Ping(_)) => self.session.count().unwrap_or(Taken::Done),
-                Ok(Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => Taken::Done,
+                Ok(Message::Ping(_) | Message::Pong(_)) => {
+                    self.session.count().unwrap_or(Taken::Done)
+                }
+                Ok(Message::Close(_) | Message::Frame(_)) => Taken::Done,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(());
                 }
@@ -222,6 +228,10 @@ impl Connection {
         let refused = |reason: &str| Some((Close::Unauthorized, reason.to_owned()));
         let claims = match self.arrival.door.verify(token).await {
             Ok(claims) => claims,
+            Err(error) if error.is_transient() => {
+                self.session.is_unavailable("tokens cannot be checked now; send it again");
+                return Ok(());
+            }
             Err(error) => return Err(refused(&error.to_string())),
         };
         if !self.arrival.pass.is_subject_admitted(&claims) {
@@ -230,13 +240,6 @@ impl Connection {
         let expires_at = timestamp(claims.expires_at().saturating_mul(1_000_000));
         let taken = self.session.authenticate(claims, &expires_at);
         taken.map_err(|(close, reason)| Some((close, reason.to_owned())))
-    }
-
-    fn expiry(&self) -> Option<Instant> {
-        let claims = self.session.claims()?;
-        let now = jiff::Timestamp::now().as_millisecond();
-        let left = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
-        Some(Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0)))
     }
 
     fn drained(&self) -> End {
@@ -307,11 +310,4 @@ async fn ready(socket: &TcpStream, to_read: bool, to_write: bool) -> io::Result<
         (false, false) => return std::future::pending().await,
     };
     socket.ready(interest).await
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

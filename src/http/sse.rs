@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use warp::Reply;
 
 use super::{
@@ -13,8 +13,8 @@ use super::{
     visit::{self, Visit},
 };
 use crate::{
-    auth::claims::Claims,
-    session::{Session, Transport, snapshot, subscription::Refusal},
+    session::{Session, Transport, client::end_of, snapshot, subscription::Refusal},
+    tasks::until,
     wire::{Code, Encoding, reply},
 };
 
@@ -120,7 +120,7 @@ impl Stream {
         let mut keep_alive = interval(Duration::from_millis(site.context.heartbeat_ms.max(1)));
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut blocked: Option<Instant> = None;
-        let expiry = self.visit.claims.as_deref().map(expires);
+        let expiry = self.visit.claims.as_deref().map(end_of);
         loop {
             tokio::select! {
                 () = self.outlet.changed() => {
@@ -169,21 +169,5 @@ impl Stream {
         };
         timeout(END_LIMIT, farewell).await.unwrap_or_default();
         self.outlet.end();
-    }
-}
-
-/// When claims end, on the runtime's clock.
-fn expires(claims: &Claims) -> Instant {
-    // Beyond what a clock can tell, a day is as good as forever: the client comes back by then.
-    const DAY_MS: u64 = 86_400_000;
-    let now = jiff::Timestamp::now().as_millisecond();
-    let left = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
-    Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0).min(DAY_MS))
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

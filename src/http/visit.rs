@@ -9,7 +9,7 @@ use super::{
     door::{Pass, Refused},
     opening::{self, Opening},
     query::Query,
-    routes::{FORWARDED, Request, Site},
+    routes::{Request, Site},
     upgrade::values,
 };
 use crate::{
@@ -46,16 +46,8 @@ impl Site {
         let Some(feed) = opening::find(&self.feeds, feed) else {
             return Err(Refusal::new(Code::NotFound, "no such feed"));
         };
-        self.check_open()?;
-        self.check_headers(&request.headers)?;
-        let rules = self.door.rules();
-        let forwarded = values(&request.headers, &FORWARDED);
-        let address = rules.proxies.client(request.peer.ip(), forwarded.collect::<Vec<_>>());
-        let pass = self.door.enter(address)?;
-        let claims = self
-            .claims(request)
-            .await
-            .map_err(|reason| Refusal::new(Code::Unauthorized, reason))?;
+        let pass = self.let_in(request)?;
+        let claims = self.claims(request).await?;
         if claims.as_ref().is_some_and(|claims| !pass.is_subject_admitted(claims)) {
             let message = "this subject has too many connections";
             return Err(Refusal::new(Code::TooManyConnections, message));

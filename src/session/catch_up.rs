@@ -4,7 +4,10 @@
 //! else from the log, until it stands right behind the newest chunk; then it joins its topic
 //! under the hub's lock, so that nothing is missed and nothing is sent twice.
 
+mod beginning;
 mod by_log;
+
+pub(super) use beginning::Beginning;
 
 use std::sync::Arc;
 
@@ -28,7 +31,7 @@ use crate::{
     wire::{
         Code, Encoding, Frames, Subscribe,
         frame::{EventId, Message},
-        reply::{self, Resync, Subscribed},
+        reply::{self, Resync},
     },
 };
 
@@ -65,9 +68,14 @@ pub fn filter(
 /// Joins from now, if the feed stands between transactions; tells the client.
 pub fn join_now(shared: &Shared, ticket: &Ticket, start: &Start) -> Result<(), NotYet> {
     let tell = |_: &[Arc<Chunk>], joined: &Joined| {
-        let member = shared.set_live(ticket, joined.after);
+        let member = shared.set_live(ticket, joined);
         if member != Member::Cancelled {
-            tell_start(shared, ticket, &joined.mark.text, start, true);
+            let over = match start {
+                Start::Over { reason, is_told } => Some((*reason, *is_told)),
+                Start::Now | Start::Cursor(_) => None,
+            };
+            Beginning { cursor: &joined.mark.text, over, is_live: true, holds: true }
+                .tell(shared, ticket);
             shared.settle(ticket);
         }
         member
@@ -75,52 +83,15 @@ pub fn join_now(shared: &Shared, ticket: &Ticket, start: &Start) -> Result<(), N
     shared.context.hub.join(shared.client, &ticket.topic, None, tell).map(drop)
 }
 
-fn tell_start(shared: &Shared, ticket: &Ticket, cursor: &str, start: &Start, live: bool) {
-    let id = &ticket.request.id;
-    let topic = &ticket.topic;
-    let subscribed = || {
-        reply::subscribed(&Subscribed {
-            id,
-            topic: topic.id,
-            shape: &topic.spec.shape(),
-            table: &topic.spec.table,
-            columns: topic.columns(),
-            cursor,
-            live,
-        })
-    };
-    let tell = |json| {
-        shared.push_to(ticket, &Frames::one(json));
-    };
-    let tell_at = |json| {
-        shared.push_at(ticket, json, cursor);
-    };
-    match start {
-        Start::Now | Start::Cursor(_) => tell_at(subscribed()),
-        Start::Over { reason: Resync::TableChanged, is_told: true } => {
-            tell(reply::resync(id, Resync::TableChanged, cursor));
-            tell_at(subscribed());
-        }
-        // The topic is still the one that `subscribed` told.
-        Start::Over { reason, is_told } => {
-            if !is_told {
-                tell(subscribed());
-            }
-            tell_at(reply::resync(id, *reason, cursor));
-        }
-    }
-    if let Start::Over { reason, .. } = start {
-        metrics::counter!("pgfeed_resyncs_total", "reason" => reason.word()).increment(1);
-    }
-}
-
 /// Catches a subscription up until it is live.
 pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
+    let hub = &shared.context.hub;
     // Read before the cursor is held against what was noted of the table.
-    let noted = if matches!(start, Start::Cursor(_)) { shared.context.hub.head() } else { 0 };
-    let catch_up = CatchUp { shared: &shared, ticket: &ticket, noted };
-    let mut ended = catch_up.run(start).await;
+    let noted = if matches!(start, Start::Cursor(_)) { hub.head() } else { 0 };
+    let begin = || CatchUp { shared: &shared, ticket: &ticket, noted, restarts: hub.restarts() };
+    let mut ended = begin().run(start).await;
     while let Err(Failure::Over { reason, is_told }) = ended {
+        let catch_up = begin();
         ended = if ticket.request.snapshot {
             catch_up.send_snapshot(Some((reason, is_told))).await
         } else {
@@ -133,12 +104,13 @@ pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
         Err(Failure::Log(error)) => {
             context::is_unavailable("what a subscription lacks", &error);
             let message = "the database cannot be read now; subscribe again with the same cursor";
-            shared.push(reply::error(Code::Unavailable, message, Some(&ticket.request.id)));
+            let json = reply::error(Code::Unavailable, message, Some(&ticket.request.id));
+            shared.push_to(&ticket, &Frames::one(json));
             if shared.queue.encoding() == Encoding::EventStream {
                 // The stream's subscriptions have one cursor: they come back together.
                 shared.queue.give_up();
             } else {
-                shared.remove(&ticket.request.id);
+                shared.remove_ticket(&ticket);
             }
         }
     }
@@ -175,6 +147,8 @@ pub(super) struct CatchUp<'a> {
     pub(super) ticket: &'a Ticket,
     /// What chunks up to here say of the table's shape, the cursor was held against.
     pub(super) noted: u64,
+    /// What [`crate::feed::Hub::restarts`] told at the beginning.
+    pub(super) restarts: u64,
 }
 
 impl CatchUp<'_> {
@@ -199,7 +173,7 @@ impl CatchUp<'_> {
             if let Some((position, seq, mark)) = self.shared.context.hub.now()
                 && self.shared.context.hub.chunk(seq + 1).is_some()
             {
-                tell_start(self.shared, self.ticket, &mark.text, &Start::Now, false);
+                Beginning::at(&mark.text).tell(self.shared, self.ticket);
                 return self.walk_tail(seq, position, mark).await;
             }
             heads.changed().await.unwrap_or_default();
@@ -236,7 +210,7 @@ impl CatchUp<'_> {
             return Err(over(Resync::TableChanged));
         }
         let text: Arc<str> = cursor.to_text().into();
-        tell_start(self.shared, self.ticket, &text, &Start::Now, false);
+        Beginning::at(&text).tell(self.shared, self.ticket);
         let frames = Arc::new(Frames::default());
         let mark = CursorMark { text, frames };
         self.go_on(position, first, mark).await
@@ -364,26 +338,28 @@ impl CatchUp<'_> {
 
     fn join(&self, seq: u64, known: &Position, told_from: u64) -> Result<(), NotYet> {
         let shared = self.shared;
+        let mut is_over = false;
         let replay = |missing: &[Arc<Chunk>], joined: &Joined| {
-            let member = shared.set_live(self.ticket, joined.after);
+            let frames = missing.iter().map(|chunk| self.frames(chunk, known, told_from));
+            let Ok(frames) = frames.collect::<Result<Vec<_>, _>>() else {
+                is_over = true;
+                return Member::Cancelled;
+            };
+            let member = shared.set_live(self.ticket, joined);
             if member == Member::Cancelled {
                 return member;
             }
-            for chunk in missing {
-                if let Ok(frames) = self.frames(chunk, known, told_from) {
-                    shared.push_to(self.ticket, &frames);
-                } else {
-                    // `join` hands over no chunk that ends the topic; what cannot be judged
-                    // comes with such a notice.
-                    tracing::error!("A chunk could not be replayed at a join.");
-                }
+            for frames in &frames {
+                shared.push_to(self.ticket, frames);
             }
             let live = reply::live(&self.ticket.request.id, &joined.mark.text);
             shared.push_at(self.ticket, live, &joined.mark.text);
             shared.settle(self.ticket);
             member
         };
-        shared.context.hub.join(shared.client, self.topic(), Some(seq), replay).map(drop)
+        let joined = shared.context.hub.join(shared.client, self.topic(), Some(seq), replay);
+        // The walk comes to the chunk that cannot be told, and says why.
+        if is_over { Err(NotYet::Behind) } else { joined.map(drop) }
     }
 
     fn topic(&self) -> &Topic {

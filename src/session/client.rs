@@ -16,12 +16,11 @@ use super::{
 };
 use crate::{
     auth::{claims::Claims, feeds::Found},
-    change::TableName,
     feed::Notice,
     tasks,
     wire::{
-        Close, Code, Encoding, Request, Subscribe,
-        reply::{self, Ended, Resync},
+        Close, Code, Encoding, Frames, Request, Subscribe,
+        reply::{self, Ended},
     },
 };
 
@@ -58,10 +57,15 @@ impl Session {
     ) -> Self {
         let queue = Queue::new(transport, context.limits.queue_bytes_max);
         queue.set_end(claims.as_deref().map(end_of));
+        queue.push(&Frames::one(reply::hello(context.heartbeat_ms)));
+        if queue.encoding() == Encoding::EventStream {
+            // Until all its subscriptions are there: see [`Session::stream`].
+            queue.telling(Telling::withhold);
+        }
+        // From here on it is told heartbeats.
         let client = context.hub.enter(Arc::<Queue>::clone(&queue));
         let rate = Rate::new(context.limits.messages_per_second_max);
         let shared = Shared::new(Arc::clone(context), queue, client, (claims, declared));
-        shared.push(reply::hello(context.heartbeat_ms));
         metrics::gauge!("pgfeed_connections").increment(1);
         Self { shared, rate, over_rate: 0, errors: 0, waiting: Vec::new(), lag: None }
     }
@@ -114,6 +118,11 @@ impl Session {
         let message = format!("a message takes at most {max} bytes");
         self.shared.push(reply::error(Code::TooLarge, &message, None));
         Taken::Close(Close::TooLarge, "")
+    }
+
+    /// The message was understood and cannot be heeded now.
+    pub fn is_unavailable(&self, message: &str) {
+        self.shared.push(reply::error(Code::Unavailable, message, None));
     }
 
     /// Counts a message against the rate.
@@ -181,7 +190,6 @@ impl Session {
     fn unsubscribe(&self, id: &str) {
         if self.shared.remove(id) {
             self.shared.push(reply::unsubscribed(id, None));
-            metrics::gauge!("pgfeed_subscriptions").decrement(1);
         } else {
             let message = "no subscription has this `id`";
             self.shared.push(reply::error(Code::NotFound, message, Some(id)));
@@ -206,7 +214,6 @@ impl Session {
         for (request, topic) in self.shared.grants() {
             let is_equal = self.shared.spec(&request).is_ok_and(|spec| spec.is_same(&topic.spec));
             if !is_equal && self.shared.remove(&request.id) {
-                metrics::gauge!("pgfeed_subscriptions").decrement(1);
                 revoked.push(request);
             }
         }
@@ -229,7 +236,7 @@ impl Session {
                     start_over(&self.shared, &request, *notice);
                 }
             } else {
-                let reason = reason(*notice);
+                let reason = notice.reason();
                 for ticket in self.shared.suspend(*topic) {
                     join(&self.shared, &ticket, Start::Over { reason, is_told: true });
                 }
@@ -255,16 +262,14 @@ impl Session {
         if let Some(task) = &self.lag {
             task.abort();
         }
-        let count = u32::try_from(self.shared.count()).unwrap_or(u32::MAX);
-        metrics::gauge!("pgfeed_subscriptions").decrement(f64::from(count));
-        metrics::gauge!("pgfeed_connections").decrement(1);
         self.shared.remove_all();
+        metrics::gauge!("pgfeed_connections").decrement(1);
         self.shared.context.hub.leave(self.shared.client);
     }
 }
 
 /// When these claims end, by the clock that timers use.
-fn end_of(claims: &Claims) -> Instant {
+pub fn end_of(claims: &Claims) -> Instant {
     let now = jiff::Timestamp::now().as_millisecond();
     let left_ms = claims.expires_at().saturating_mul(1_000).saturating_sub(now);
     Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
@@ -304,7 +309,6 @@ fn begin(shared: &Arc<Shared>, request: &Arc<Subscribe>, start: Start) -> Result
             None => shared.context.hub.release(id),
         }
     };
-    metrics::gauge!("pgfeed_subscriptions").increment(1);
     join(shared, &ticket, start);
     Ok(())
 }
@@ -324,23 +328,12 @@ fn join(shared: &Arc<Shared>, ticket: &Ticket, start: Start) {
     shared.set_task(ticket, task.abort_handle());
 }
 
-/// Why rows are void after a notice.
-fn reason(notice: Notice) -> Resync {
-    match notice {
-        Notice::TableChanged(_) | Notice::TableGone(_) => Resync::TableChanged,
-        Notice::Gap(_) | Notice::Unjudged(_) => Resync::CaptureGap,
-        Notice::HistoryChanged => Resync::HistoryChanged,
-    }
-}
-
 /// A catching-up subscription's topic ended: its table is another one, or gone.
 pub fn restart(shared: &Arc<Shared>, ticket: &Ticket) {
-    let request = Arc::clone(&ticket.request);
     let table = ticket.topic.spec.table.oid;
     shared.queue.telling(Telling::withhold);
-    if shared.remove(&request.id) {
-        metrics::gauge!("pgfeed_subscriptions").decrement(1);
-        start_over(shared, &request, Notice::TableChanged(table));
+    if shared.remove_ticket(ticket) {
+        start_over(shared, &ticket.request, Notice::TableChanged(table));
     }
     shared.queue.telling(Telling::release);
 }
@@ -351,21 +344,11 @@ fn start_over(shared: &Arc<Shared>, request: &Arc<Subscribe>, notice: Notice) {
         shared.push(reply::unsubscribed(&request.id, Some(Ended::TableUnwatched)));
         return;
     }
-    let reason = reason(notice);
-    let id = request.id.clone();
-    let name = TableName::parse(&request.table);
-    let start = Start::Over { reason, is_told: true };
-    match begin(shared, request, start) {
-        Ok(()) => {}
-        // The policy no longer fits the table, or the table is gone as well.
-        Err(Refusal { code: Code::Forbidden | Code::Unauthorized, .. }) => {
-            let is_there = shared.context.hub.catalog().named(&name).is_some();
-            let why = if is_there { Ended::AccessRevoked } else { Ended::TableUnwatched };
-            shared.push(reply::unsubscribed(&id, Some(why)));
-        }
-        Err(refusal) => {
-            shared.push(error(&refusal, Some(&id)));
-            shared.push(reply::unsubscribed(&id, Some(Ended::TableUnwatched)));
-        }
+    let start = Start::Over { reason: notice.reason(), is_told: true };
+    let Err(refusal) = begin(shared, request, start) else { return };
+    if !matches!(refusal.code, Code::Forbidden | Code::Unauthorized) {
+        shared.push(error(&refusal, Some(&request.id)));
     }
+    let why = refusal.ended(&shared.context, &request.table);
+    shared.push(reply::unsubscribed(&request.id, Some(why)));
 }

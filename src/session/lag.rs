@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
-
-use super::{queue::Lag, subscription::Shared};
+use super::{
+    log_walk::{LogWalk, Stretch},
+    queue::Lag,
+    subscription::Shared,
+};
 use crate::{
-    change::{Position, cursor::RUNS_MAX, position::Progress},
+    change::Position,
     feed::{
-        LogError, LogRow,
-        cut::{Cut, Cutter},
-        encode::Addressee,
-        route::messages_of,
+        Body, LogError, LogRow, Topic, cut::Cut, encode::Addressee, judge::Images,
+        route::RouteBuilder,
     },
     wire::{
         Frames,
@@ -46,44 +46,27 @@ pub async fn recover(shared: &Arc<Shared>, lag: Lag) -> Result<(), LogError> {
 async fn by_log(
     shared: &Arc<Shared>,
     from: &Position,
-    (to, end): (&Position, Cut),
+    to: (&Position, Cut),
 ) -> Result<(), LogError> {
-    let context = &shared.context;
-    let mut stream = context.history.between(from, to, context.hub.catalog()).await?;
-    let mut progress = Progress::from(from.clone());
-    let mut cutter = Cutter::default();
-    let mut piece: Vec<LogRow> = Vec::new();
-    while let Some(rows) = stream.next().await {
-        for row in rows? {
-            if from.has(row.id, row.xid) {
-                continue;
-            }
-            if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
-                send(shared, &std::mem::take(&mut piece), &progress, cut).await;
-            }
-            progress.pass(row.id, row.xid, row.at);
-            piece.push(row);
-        }
+    let mut walk = LogWalk::begin(&shared.context, from, to).await?;
+    while let Some(stretch) = walk.next(|row| matches!(row.body, Body::Change(_))).await? {
+        send(shared, &stretch).await;
     }
-    send(shared, &piece, &progress, end).await;
     Ok(())
 }
 
-async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: Cut) {
+async fn send(shared: &Arc<Shared>, stretch: &Stretch) {
     shared.queue.has_room().await;
     loop {
-        let live = shared.queue.live();
-        let mut topics = shared.live_topics();
-        topics.retain(|topic| live.contains(&topic.id));
-        let ids: Vec<u64> = topics.iter().map(|topic| topic.id).collect();
-        let topics: Vec<_> = topics.into_iter().map(|topic| (topic, Addressee::Topic)).collect();
-        // What cannot be judged ends its topic by a notice, which the queue has by now.
-        let mut messages = messages_of(piece, &topics).unwrap_or_default();
+        let topics = shared.live_topics();
+        let ids: Vec<u64> = topics.iter().map(|(topic, _)| topic.id).collect();
+        let mut messages: Vec<Message> =
+            topics.iter().flat_map(|(topic, from)| of_topic(&stretch.rows, topic, from)).collect();
+        messages.sort_by_key(|message| message.order);
         let changes = messages.len() as u64;
-        if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
-            let text = progress.position().cursor().to_text();
-            let json = reply::cursor(None, &text, cut.is_partial).into();
-            let event_id = Some(EventId { cursor: text.into(), is_alone: true });
+        if let (false, Some(cursor)) = (messages.is_empty(), &stretch.cursor) {
+            let json = reply::cursor(None, cursor, stretch.is_partial).into();
+            let event_id = Some(EventId { cursor: cursor.clone().into(), is_alone: true });
             messages.push(Message { json, order: u32::MAX, event_id });
         }
         // Where a topic ended meanwhile, as by fewer rights, nothing of it may follow.
@@ -92,4 +75,17 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
             return;
         }
     }
+}
+
+/// A topic's messages of the rows behind the place where the client joined it. What cannot be
+/// judged ends the topic for its members: a notice is on its way, if it is not there already.
+fn of_topic(rows: &[LogRow], topic: &Topic, from: &Position) -> Vec<Message> {
+    let mut builder = RouteBuilder::default();
+    for (order, row) in (0_u32..).zip(rows) {
+        let Body::Change(change) = &row.body else { continue };
+        if change.table.oid == topic.spec.table.oid && !from.has(row.id, row.xid) {
+            builder.add(topic, Addressee::Topic, (order, change), &Images::of(change));
+        }
+    }
+    builder.finish().unwrap_or_default()
 }

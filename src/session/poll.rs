@@ -19,7 +19,7 @@ use super::{
     resume::{self, Resumed},
     shapes::Since,
     snapshot,
-    spec::{Filters, spec},
+    spec::{Declared, spec},
     subscription::Refusal,
 };
 use crate::{
@@ -39,12 +39,12 @@ pub struct Poll {
     pub context: Arc<Context>,
     /// Who asks.
     pub claims: Option<Arc<Claims>>,
-    /// The owner's filters, where the feed is a declared one.
-    pub declared: Option<Filters>,
+    /// What is declared of the feed.
+    pub declared: Declared,
     /// The subscriptions; all have the same `since`.
     pub requests: Vec<Subscribe>,
-    /// How long to wait for something.
-    pub wait: Duration,
+    /// Until when to wait for something.
+    pub deadline: Instant,
     /// How many changes at most, but for one transaction that has more.
     pub limit: usize,
 }
@@ -60,12 +60,11 @@ pub enum Told {
 impl Poll {
     /// Answers as soon as there is something, or when the wait is over.
     pub async fn answer(&self) -> Result<Told, Refusal> {
-        let deadline = Instant::now() + self.wait;
         let mut subs = Vec::with_capacity(self.requests.len());
         let mut terms = 0;
         for request in &self.requests {
             let spec = self.spec(request)?;
-            if self.declared.is_none() {
+            if self.declared.is_nothing() {
                 terms += spec.scanned_terms();
                 self.context.limits.check_scan(terms)?;
             }
@@ -77,13 +76,13 @@ impl Poll {
             Some(since) => {
                 let shapes: Vec<String> = to.subs.iter().map(Sub::shape).collect();
                 let since = Since::unfolded(since, &shapes).map_err(bad)?;
-                self.go_on(to, &Since::parse(&since).map_err(bad)?, deadline).await
+                self.go_on(to, &Since::parse(&since).map_err(bad)?).await
             }
         }
     }
 
     fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
-        spec(&self.context, self.claims.as_deref(), self.declared.as_ref(), request)
+        spec(&self.context, self.claims.as_deref(), &self.declared, request)
     }
 
     /// Answers from now; `reason` is why not from where the client stood.
@@ -106,12 +105,8 @@ impl Poll {
         Ok(Told::Changes(to.answer()))
     }
 
-    async fn go_on(
-        &self,
-        mut to: Collector,
-        since: &Since,
-        deadline: Instant,
-    ) -> Result<Told, Refusal> {
+    async fn go_on(&self, mut to: Collector, since: &Since) -> Result<Told, Refusal> {
+        let restarts = self.context.hub.restarts();
         let found = timeout(FIND_LIMIT, resume::find(&self.context, &since.cursor)).await;
         let (position, first) = match found {
             Ok(Ok(Resumed::At { position, first })) => (position, first),
@@ -135,7 +130,8 @@ impl Poll {
             }
         }
         to.settle(&cursor, false);
-        let to = self.walk(to, position, first, deadline).await.map_err(|error| unread(&error))?;
+        let walked = self.walk(to, position, first, restarts).await;
+        let to = walked.map_err(|error| unread(&error))?;
         match to.over() {
             Some(reason) => self.begin(to, Some(reason)).await,
             None => Ok(Told::Changes(to.answer())),

@@ -68,8 +68,8 @@ pub struct Queue {
 struct Inner {
     pending: VecDeque<Bytes>,
     bytes: usize,
-    /// Topics that come by the shard, and the newest chunk that each does not need.
-    live: SmallVec<[(u64, u64); 1]>,
+    /// Topics that come by the shard.
+    live: SmallVec<[Live; 1]>,
     /// The first chunk that was not taken, and the place before it.
     lag: Option<Box<Lag>>,
     /// Chunks up to here were fetched by the session.
@@ -87,6 +87,16 @@ struct Inner {
     is_cut: bool,
     /// Somebody waits for room.
     is_awaited: bool,
+}
+
+/// A topic that comes by the shard.
+#[derive(Debug)]
+struct Live {
+    topic: u64,
+    /// The newest chunk that the client does not need of it.
+    after: u64,
+    /// The place where that chunk ends.
+    from: Position,
 }
 
 /// Where a slow client has to go on.
@@ -204,21 +214,20 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// A topic comes by the shard, after chunk `after`.
-    pub fn join(&self, topic: u64, after: u64) {
-        self.inner().live.push((topic, after));
+    /// A topic comes by the shard, after chunk `after`, which ends at `from`.
+    pub fn join(&self, topic: u64, after: u64, from: Position) {
+        self.inner().live.push(Live { topic, after, from });
     }
 
     /// A topic comes no more.
     pub fn part(&self, topic: u64) {
-        self.inner().live.retain(|(live, _)| *live != topic);
+        self.inner().live.retain(|live| live.topic != topic);
     }
 
     /// Takes a chunk that the client lacked; it comes from the tail.
     pub fn fetch(&self, chunk: &Arc<Chunk>) {
         let mut inner = self.inner();
-        let wanted =
-            |(topic, after): &(u64, u64)| chunk.route(*topic).filter(|_| chunk.seq > *after);
+        let wanted = |live: &Live| chunk.route(live.topic).filter(|_| chunk.seq > live.after);
         let mut routes: Vec<u32> = inner.live.iter().filter_map(wanted).collect();
         routes.sort_unstable();
         let changes: usize = routes.iter().map(|at| chunk.routes[*at as usize].changes).sum();
@@ -247,9 +256,14 @@ impl Queue {
         is_over
     }
 
-    /// Topics that come by the shard.
-    pub fn live(&self) -> Vec<u64> {
-        self.inner().live.iter().map(|(topic, _)| *topic).collect()
+    /// Topics that come by the shard, and from which place on.
+    pub fn live(&self) -> Vec<(u64, Position)> {
+        self.inner().live.iter().map(|live| (live.topic, live.from.clone())).collect()
+    }
+
+    /// Whether a topic comes by the shard.
+    pub fn is_live(&self, topic: u64) -> bool {
+        self.inner().live.iter().any(|live| live.topic == topic)
     }
 
     fn flush(&self, inner: &mut Inner) {

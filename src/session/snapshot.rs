@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     Context,
-    catch_up::{CatchUp, Failure},
+    catch_up::{Beginning, CatchUp, Failure},
     resume,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     },
     wire::{
         Frames,
-        reply::{self, Resync, Subscribed},
+        reply::{self, Resync},
     },
 };
 
@@ -70,7 +70,10 @@ impl CatchUp<'_> {
         let mut reading = read(context, vec![Arc::clone(&self.ticket.topic)]).await?;
         let position = reading.position.clone();
         let text: Arc<str> = position.cursor().to_text().into();
-        self.tell_begin(&text, over);
+        // Its cursor is told behind the last row.
+        Beginning { cursor: &text, over, is_live: false, holds: false }
+            .tell(self.shared, self.ticket);
+        metrics::counter!("pgfeed_snapshots_total").increment(1);
         let id = &self.ticket.request.id;
         loop {
             let RowPiece { rows, is_last, .. } = reading.next().await?;
@@ -90,34 +93,5 @@ impl CatchUp<'_> {
         let first = resume::place(&context.hub, &position).await;
         let mark = CursorMark { text, frames: Arc::default() };
         self.go_on(position, first, mark).await
-    }
-
-    fn tell_begin(&self, cursor: &str, over: Option<(Resync, bool)>) {
-        let (id, topic) = (&self.ticket.request.id, &self.ticket.topic);
-        let tell = |json: String| {
-            self.shared.push_to(self.ticket, &Frames::one(json));
-        };
-        let resync = over.map(|(reason, _)| reply::resync(id, reason, cursor));
-        let is_new_table = matches!(over, Some((Resync::TableChanged, true)));
-        let subscribed = over.is_none_or(|(_, is_told)| !is_told || is_new_table).then(|| {
-            reply::subscribed(&Subscribed {
-                id,
-                topic: topic.id,
-                shape: &topic.spec.shape(),
-                table: &topic.spec.table,
-                columns: topic.columns(),
-                cursor,
-                live: false,
-            })
-        });
-        if is_new_table {
-            resync.into_iter().chain(subscribed).for_each(tell);
-        } else {
-            subscribed.into_iter().chain(resync).for_each(tell);
-        }
-        if let Some((reason, _)) = over {
-            metrics::counter!("pgfeed_resyncs_total", "reason" => reason.word()).increment(1);
-        }
-        metrics::counter!("pgfeed_snapshots_total").increment(1);
     }
 }

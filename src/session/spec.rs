@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Context, subscription::Refusal};
 use crate::{
-    auth::{claims::Claims, feeds::Found},
+    auth::{
+        claims::Claims,
+        feeds::{Found, Opened},
+    },
     change::{Table, TableName},
     feed::{
         Columns, Events, Grant, TopicSpec,
@@ -16,20 +19,45 @@ use crate::{
 const FORBIDDEN: &str = "no such table on this feed, or not one that you may read";
 const UNAUTHORIZED: &str = "no such table on this feed, or not one to be read without a token";
 
-/// The owner's filters on a declared feed, by table as written.
-pub type Filters = HashMap<String, Filter>;
+/// What the owner has declared of the feed that a client is on.
+#[derive(Clone, Debug, Default)]
+pub enum Declared {
+    /// Nothing: the client names the tables.
+    #[default]
+    Nothing,
+    /// The tables, with these filters by table as written.
+    Open(HashMap<String, Filter>),
+    /// The tables, and it does not open for the client's claims.
+    Closed,
+}
 
-/// What a request asks for; `declared` has the owner's filters where the feed is a declared one.
+impl Declared {
+    /// As it is for these claims.
+    pub fn new(found: Option<&Found>, claims: Option<&Claims>) -> Self {
+        let Some(found) = found else { return Self::Nothing };
+        let filters = |opened: Vec<Opened>| {
+            opened.into_iter().filter_map(|it| Some((it.table, it.filter?))).collect()
+        };
+        found.open(claims).map_or(Self::Closed, |opened| Self::Open(filters(opened)))
+    }
+
+    /// Whether the client names the tables.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
+/// What a request asks for, on a feed of which this is declared.
 pub fn spec(
     context: &Context,
     claims: Option<&Claims>,
-    declared: Option<&Filters>,
+    declared: &Declared,
     request: &Subscribe,
 ) -> Result<TopicSpec, Refusal> {
     let catalog = context.hub.catalog();
     let name = TableName::parse(&request.table);
     let table = catalog.named(&name);
-    let granted = table.and_then(|table| {
+    let granted = table.filter(|_| !matches!(declared, Declared::Closed)).and_then(|table| {
         let grant = context.access.grant(table, claims)?;
         Some((Arc::clone(table), grant))
     });
@@ -41,7 +69,7 @@ pub fn spec(
         });
     };
     let events = Events::new(request.events.as_deref());
-    if let Some(filters) = declared {
+    if let Declared::Open(filters) = declared {
         let (filter, columns) = owners(filters, request, &table)?;
         return Ok(TopicSpec { table, events, filter, columns, grant });
     }
@@ -59,7 +87,7 @@ pub fn spec(
 /// What the owner narrows a table of a declared feed to. The filter may use columns that the
 /// reader does not see; columns that are not granted stay out by the grant.
 fn owners(
-    filters: &Filters,
+    filters: &HashMap<String, Filter>,
     request: &Subscribe,
     table: &Table,
 ) -> Result<(Option<CompiledFilter>, Option<Columns>), Refusal> {
@@ -77,20 +105,6 @@ fn owners(
         None => None,
     };
     Ok((filter, columns))
-}
-
-/// The owner's filters of a declared feed that is open for these claims; none where the client
-/// names the tables.
-pub fn declared(declared: Option<&Found>, claims: Option<&Claims>) -> Option<Filters> {
-    declared.map(|_| filters(declared, claims).unwrap_or_default())
-}
-
-/// The owner's filters of a declared feed for these claims, by table as written; none where it does
-/// not open for them.
-pub fn filters(declared: Option<&Found>, claims: Option<&Claims>) -> Option<Filters> {
-    let Some(found) = declared else { return Some(HashMap::new()) };
-    let opened = found.open(claims).ok()?;
-    Some(opened.into_iter().filter_map(|it| Some((it.table, it.filter?))).collect())
 }
 
 fn columns(table: &Table, grant: &Grant, names: &[String]) -> Result<Columns, Refusal> {

@@ -1,6 +1,6 @@
 //! The subscriptions of a client that says everything once, in its URL.
 
-use super::{Session, shapes::Since, subscription::Refusal};
+use super::{Session, shapes::Since, subscription::Refusal, telling::Telling};
 use crate::wire::{Code, Subscribe};
 
 impl Session {
@@ -32,7 +32,10 @@ impl Session {
             queue.telling(|it| it.set_shapes(&shapes));
             queue.push_bytes(queue.telling(|it| it.id_line(&cursor)));
         }
-        requests.into_iter().try_for_each(|request| self.try_subscribe(request))
+        requests.into_iter().try_for_each(|request| self.try_subscribe(request))?;
+        // Since it was opened: each subscription withholds for itself now.
+        self.shared().queue.telling(Telling::release);
+        Ok(())
     }
 
     /// Cancelled when the gateway drains.

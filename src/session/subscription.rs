@@ -9,16 +9,20 @@ use tokio::{sync::Semaphore, task::AbortHandle};
 
 use super::{
     Context, Queue,
-    spec::{Filters, filters, spec},
+    spec::{Declared, spec},
     telling::Telling,
 };
 use crate::{
     auth::{claims::Claims, feeds::Found},
+    change::{Position, TableName},
     feed::{
         Topic, TopicSpec,
-        hub::{ClientId, Member},
+        hub::{ClientId, Joined, Member},
     },
-    wire::{Code, Encoding, Frames, Subscribe, reply},
+    wire::{
+        Code, Encoding, Frames, Subscribe,
+        reply::{self, Ended},
+    },
 };
 
 /// What a session's request handler and its catch-ups share. Ends with the connection.
@@ -42,8 +46,8 @@ struct State {
     /// How many live subscriptions follow a topic.
     members: HashMap<u64, usize>,
     claims: Option<Arc<Claims>>,
-    /// The owner's filters on a declared feed, by subscription.
-    filters: Filters,
+    /// What is declared of the feed, as it is for the claims.
+    owners: Declared,
     next: u64,
 }
 
@@ -86,6 +90,16 @@ impl Refusal {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+
+    /// Why a subscription ends that is refused when it starts over: the policy no longer fits the
+    /// table, or the table is gone.
+    pub fn ended(&self, context: &Context, table: &str) -> Ended {
+        let is_there = || context.hub.catalog().named(&TableName::parse(table)).is_some();
+        match self.code {
+            Code::Forbidden | Code::Unauthorized if is_there() => Ended::AccessRevoked,
+            _ => Ended::TableUnwatched,
+        }
+    }
 }
 
 impl Shared {
@@ -96,8 +110,8 @@ impl Shared {
         client: ClientId,
         (claims, declared): (Option<Arc<Claims>>, Option<Found>),
     ) -> Arc<Self> {
-        let filters = filters(declared.as_ref(), claims.as_deref()).unwrap_or_default();
-        let state = Mutex::new(State { claims, filters, ..State::default() });
+        let owners = Declared::new(declared.as_ref(), claims.as_deref());
+        let state = Mutex::new(State { claims, owners, ..State::default() });
         let snapshots = Semaphore::new(1);
         Arc::new(Self { context, queue, client, declared, snapshots, state })
     }
@@ -112,14 +126,16 @@ impl Shared {
         self.state().claims.clone()
     }
 
-    /// Takes other claims, and the owner's filters as they are for them. False where the declared
-    /// feed is not open to them.
+    /// Takes other claims. False where the declared feed is not open to them.
     pub fn set_claims(&self, claims: Arc<Claims>) -> bool {
-        let Some(filters) = filters(self.declared.as_ref(), Some(&claims)) else { return false };
-        let mut state = self.state();
-        state.claims = Some(claims);
-        state.filters = filters;
-        true
+        let owners = Declared::new(self.declared.as_ref(), Some(&claims));
+        let is_open = !matches!(owners, Declared::Closed);
+        if is_open {
+            let mut state = self.state();
+            state.claims = Some(claims);
+            state.owners = owners;
+        }
+        is_open
     }
 
     /// Adds messages of a subscription to the queue, unless it has ended: what a task is still
@@ -155,11 +171,11 @@ impl Shared {
 
     /// What a request asks for, as far as the reader may have it.
     pub fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
-        let (claims, filters) = {
+        let (claims, owners) = {
             let state = self.state();
-            (state.claims.clone(), self.declared.as_ref().map(|_| state.filters.clone()))
+            (state.claims.clone(), state.owners.clone())
         };
-        spec(&self.context, claims.as_deref(), filters.as_ref(), request)
+        spec(&self.context, claims.as_deref(), &owners, request)
     }
 
     /// Adds a subscription; none where the reader's claims are others than those it was made by.
@@ -192,6 +208,7 @@ impl Shared {
             task: None,
         };
         state.subscriptions.insert(id, subscription);
+        metrics::gauge!("pgfeed_subscriptions").increment(1);
         if self.queue.encoding() == Encoding::EventStream {
             let topics = state.subscriptions.values().map(|it| it.topic.spec.shape());
             let shapes: Vec<String> = topics.collect();
@@ -227,8 +244,8 @@ impl Shared {
         }
     }
 
-    /// The subscription goes live at chunk `after`; called under the hub's lock.
-    pub fn set_live(&self, ticket: &Ticket, after: u64) -> Member {
+    /// The subscription goes live; called under the hub's lock.
+    pub fn set_live(&self, ticket: &Ticket, joined: &Joined) -> Member {
         let mut state = self.state();
         let topic = ticket.topic.id;
         match state.current(ticket) {
@@ -240,7 +257,7 @@ impl Shared {
         if *members > 1 {
             return Member::Already;
         }
-        self.queue.join(topic, after);
+        self.queue.join(topic, joined.after, joined.position.clone());
         Member::New
     }
 
@@ -249,6 +266,20 @@ impl Shared {
         let Some(subscription) = self.state().subscriptions.remove(id) else { return false };
         self.end(&subscription);
         true
+    }
+
+    /// Ends this very subscription, not another that has its id by now; false where it has ended.
+    pub fn remove_ticket(&self, ticket: &Ticket) -> bool {
+        let mut state = self.state();
+        if state.current(ticket).is_none() {
+            return false;
+        }
+        let subscription = state.subscriptions.remove(&ticket.request.id);
+        drop(state);
+        subscription.is_some_and(|subscription| {
+            self.end(&subscription);
+            true
+        })
     }
 
     /// Ends all subscriptions.
@@ -265,12 +296,20 @@ impl Shared {
         let mut state = self.state();
         state.members.remove(&topic);
         let ids = state.live_ids(topic);
+        metrics::gauge!("pgfeed_subscriptions").decrement(count(ids.len()));
         ids.iter().filter_map(|id| Some(state.subscriptions.remove(id)?.request)).collect()
     }
 
     /// The live subscriptions of a topic whose members were taken from it, not live any more.
+    ///
+    /// None where the topic comes by the shard: its first subscription joined after the members
+    /// were taken, and so did all others, for as long as one is left nobody joins for the first
+    /// time.
     pub fn suspend(&self, topic: u64) -> Vec<Ticket> {
         let mut state = self.state();
+        if self.queue.is_live(topic) {
+            return Vec::new();
+        }
         state.members.remove(&topic);
         let ids = state.live_ids(topic);
         let mut tickets = Vec::new();
@@ -293,21 +332,19 @@ impl Shared {
         all.map(|it| (Arc::clone(&it.request), Arc::clone(&it.topic))).collect()
     }
 
-    /// The topics of the live subscriptions.
-    pub fn live_topics(&self) -> Vec<Arc<Topic>> {
+    /// The topics that come by the shard, and from which place on.
+    pub fn live_topics(&self) -> Vec<(Arc<Topic>, Position)> {
         let state = self.state();
-        let mut topics: Vec<Arc<Topic>> = state
-            .subscriptions
-            .values()
-            .filter(|it| it.is_live)
-            .map(|it| Arc::clone(&it.topic))
-            .collect();
-        topics.sort_unstable_by_key(|topic| topic.id);
-        topics.dedup_by_key(|topic| topic.id);
-        topics
+        let topic = |id: u64| {
+            let mut all = state.subscriptions.values();
+            all.find(|it| it.is_live && it.topic.id == id).map(|it| Arc::clone(&it.topic))
+        };
+        let live = self.queue.live().into_iter();
+        live.filter_map(|(id, from)| Some((topic(id)?, from))).collect()
     }
 
     fn end(&self, subscription: &Subscription) {
+        metrics::gauge!("pgfeed_subscriptions").decrement(1);
         if let Some(task) = &subscription.task {
             task.abort();
         }
@@ -348,6 +385,11 @@ impl State {
         let subscription = self.subscriptions.get_mut(&ticket.request.id)?;
         (subscription.number == ticket.number).then_some(subscription)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a connection has a few hundred at most")]
+fn count(subscriptions: usize) -> f64 {
+    subscriptions as f64
 }
 
 /// An `error` message.

@@ -303,7 +303,7 @@ async fn a_stream_and_a_poll_end_with_their_token() {
         };
         assert!(matches!((way, code), (Way::Sse, 0) | (Way::Poll, 401)), "{way:?} {code}");
         assert!(count > 2 && last.as_second() <= end, "{way:?}: {count} changes, {last} the last");
-        assert_eq!(way == Way::Sse, reader.saw("the token has expired"));
+        assert!(way == Way::Poll || reader.saw("the token has expired"));
         writing.await.expect("the writer ends");
     }
 }

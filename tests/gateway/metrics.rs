@@ -92,3 +92,26 @@ async fn dashboard_and_alerts_name_only_metrics_that_are_there() {
         }
     }
 }
+
+#[tokio::test]
+async fn subscriptions_are_counted_until_they_end_however_that_is() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    let counted = async |wanted| {
+        let is_so =
+            async || whole(&metrics(&gateway).await, "pgfeed_subscriptions") == Some(wanted);
+        eventually(PATIENCE, "the count of subscriptions", is_so).await;
+    };
+    counted(1).await;
+    for id in 1..=3 {
+        database.run(&format!("alter table notes add more_{id} integer")).await;
+        database.run(&format!("insert into notes (id) values ({id})")).await;
+        client.expect("resync").await;
+        client.expect("subscribed").await;
+    }
+    counted(1).await;
+    database.run("select pgfeed.unwatch('notes')").await;
+    client.expect("unsubscribed").await;
+    counted(0).await;
+}

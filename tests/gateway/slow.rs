@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use serde_json::{Value, json};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -13,10 +14,11 @@ use tokio::{
 };
 
 use crate::support::{
+    client::Client,
     database::Database,
     gateway::{Gateway, Settings},
     lean::Lean,
-    wait::{eventually, within},
+    wait::{PATIENCE, eventually, within},
 };
 
 /// What a client that does not read may cost the gateway.
@@ -195,4 +197,30 @@ impl Crowd {
         }
         delays
     }
+}
+
+#[tokio::test]
+async fn who_joins_while_behind_is_not_told_what_was_before() {
+    const FLOOD: &str = "insert into notes (id, body) select n, repeat('x', 10000) \
+                         from generate_series((select count(*) + 1 from notes), \
+                                              (select count(*) + 1000 from notes)) n";
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("LOG__TAIL_BYTES_MAX", "1MB");
+    let gateway = settings.with("LIMITS__QUEUE_BYTES_MAX", "65536").start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    // It does not read from here on, and what it lacks leaves the tail.
+    database.run(FLOOD).await;
+    database.run("insert into items (id) values (1)").await;
+    let behind = async || gateway.metric("pgfeed_changes_total").await >= 1_001.0;
+    eventually(PATIENCE, "the gateway to have read it", behind).await;
+    client.ask(&json!({"type": "subscribe", "id": "items", "table": "items"})).await;
+    let joined = async || gateway.metric("pgfeed_subscriptions").await >= 2.0;
+    eventually(PATIENCE, "the second subscription", joined).await;
+    database.run(FLOOD).await;
+    database.run("insert into items (id) values (2)").await;
+    client.until_applied("notes", 2_000).await;
+    client.until("the row after", |it| !it.changes("items").is_empty()).await;
+    let told: Vec<&Value> = client.changes("items").iter().map(|it| &it.key["id"]).collect();
+    assert_eq!(told, [&json!(2)]);
 }

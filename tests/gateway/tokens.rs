@@ -4,9 +4,11 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::support::{
+    client::Heard,
     database::Database,
     gateway::{Gateway, Settings},
     tokens::{SECRET, forged, token},
+    wait::{PATIENCE, eventually},
     witness::Witness,
 };
 
@@ -171,4 +173,50 @@ async fn a_subject_by_number_is_counted_like_one_by_name() {
         third.ask(&json!({"type": "auth", "token": token})).await;
         assert_eq!(third.code().await, 4429, "{subject} later");
     }
+}
+
+#[tokio::test]
+async fn a_refused_change_of_subject_leaves_no_count_behind() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("AUTH__JWT_SECRET", SECRET);
+    let gateway = settings.with("LIMITS__CONNECTIONS_PER_SUBJECT_MAX", "1").start().await;
+    gateway.ready().await;
+    let [ann, bob] = ["ann", "bob"].map(|subject| token(&json!({"sub": subject})));
+    let mut witness = Witness::with_token(gateway.address(), "changes/", &ann).await;
+    witness.expect("hello").await;
+    witness.ask(&json!({"type": "auth", "token": bob})).await;
+    assert_eq!(witness.code().await, 4401);
+    for token in [ann, bob] {
+        let comes = async || {
+            let mut again = Witness::with_token(gateway.address(), "changes/", &token).await;
+            matches!(again.next().await, Heard::Message(_))
+        };
+        eventually(PATIENCE, "a place for the subject", comes).await;
+    }
+}
+
+#[tokio::test]
+async fn where_keys_cannot_be_had_nobody_is_told_that_their_token_is_bad() {
+    let database = Database::fresh().await;
+    // Nobody listens there.
+    let settings =
+        Settings::for_database(&database).with("AUTH__JWKS_URL", "http://127.0.0.1:1/keys");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let token = token(&json!({"sub": "ann"}));
+    for path in ["poll", "sse", "ws"] {
+        let path = format!("/{path}/changes/?table=notes&token={token}");
+        let answer = gateway.get(&path).await.expect("an answer");
+        let expected = if path.starts_with("/ws") { 400 } else { 503 };
+        assert_eq!(answer.status, expected, "{path}: {}", answer.body);
+    }
+    let refused =
+        Witness::connect(gateway.address(), &format!("changes/?token={token}"), &[]).await;
+    assert_eq!(refused.map(|_| ()), Err(503));
+    let mut witness = Witness::connect(gateway.address(), "changes/", &[]).await.expect("opens");
+    witness.expect("hello").await;
+    witness.ask(&json!({"type": "auth", "token": token})).await;
+    assert_eq!(witness.expect("error").await["code"], "unavailable");
+    witness.ask(&json!({"type": "ping"})).await;
+    witness.expect("pong").await;
 }

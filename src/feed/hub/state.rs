@@ -70,11 +70,11 @@ impl State {
         }
     }
 
-    /// The newest chunk's cursor and number, where it ends between transactions.
-    pub(super) fn settled(&self) -> Option<(CursorMark, u64)> {
+    /// The place after the newest chunk, its cursor and number, where it lies between transactions.
+    pub(super) fn settled(&self) -> Option<(Position, CursorMark, u64)> {
         let head = self.tail.as_ref()?.head();
-        let (_, seq, mark) = self.whole.as_ref()?;
-        (*seq == head).then(|| (mark.clone(), head))
+        let (position, seq, mark) = self.whole.as_ref()?;
+        (*seq == head).then(|| (position.clone(), mark.clone(), head))
     }
 
     pub(super) fn whole(&self) -> Option<(Position, u64, CursorMark)> {

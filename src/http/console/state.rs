@@ -20,7 +20,6 @@ use crate::{
         door::Refused,
         routes::{Request, Side, Site},
     },
-    wire::Code,
 };
 
 #[derive(Serialize)]
@@ -82,8 +81,7 @@ impl Site {
         side: Side,
     ) -> Result<String, Refused> {
         self.check_headers(&request.headers)?;
-        let unaccepted = |message| Refused { code: Code::Unauthorized, message };
-        let claims = self.claims(request).await.map_err(unaccepted)?;
+        let claims = self.claims(request).await?;
         let claims = claims.as_deref();
         let is_operator = side == Side::Admin;
         let (lag_ms, reason) = self.readiness();

@@ -1,15 +1,13 @@
 //! What a catch-up asks of the log: where a cursor leads, and the part that the tail no longer has.
 
-use futures::StreamExt as _;
-
 use super::{CatchUp, Failure, over};
 use crate::{
-    change::{Cursor, Position, cursor::RUNS_MAX, position::Progress},
-    feed::{
-        Body, CursorMark, LogError, LogRow,
-        cut::{Cut, Cutter},
+    change::{Cursor, Position},
+    feed::{Body, CursorMark, LogError, LogRow},
+    session::{
+        log_walk::{LogWalk, Stretch},
+        resume::{self, Resumed},
     },
-    session::resume::{self, Resumed},
     wire::{Frames, reply::Resync},
 };
 
@@ -63,56 +61,36 @@ impl CatchUp<'_> {
     ) -> Result<(u64, Position, CursorMark), Failure> {
         let context = &self.shared.context;
         let Some((to, seq, end)) = context.hub.newest() else { return Err(Failure::Ended) };
-        let catalog = context.hub.catalog();
-        let mut stream = context.history.between(from, &to, catalog).await?;
-        let mut progress = Progress::from(from.clone());
-        let mut cutter = Cutter::default();
-        let mut piece: Vec<LogRow> = Vec::new();
-        while let Some(rows) = stream.next().await {
-            let rows = rows?;
+        let mut walk = LogWalk::begin(context, from, (&to, end)).await?;
+        // In a storm many clients pass many rows that are not of their tables.
+        let oid = self.topic().spec.table.oid;
+        let concerns = |row: &LogRow| match &row.body {
+            Body::Change(it) => it.table.oid == oid && !known.has(row.id, row.xid),
+            Body::Gap(table) => table.oid == oid,
+            Body::Other => false,
+        };
+        while let Some(stretch) = walk.next(concerns).await? {
             *has_begun = true;
-            for row in rows {
-                if from.has(row.id, row.xid) {
-                    continue;
-                }
-                if let Body::Gap(table) = &row.body
-                    && table.oid == self.topic().spec.table.oid
-                {
-                    return Err(over(Resync::CaptureGap));
-                }
-                if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
-                    self.send(&std::mem::take(&mut piece), &progress, cut, &mut mark).await?;
-                }
-                progress.pass(row.id, row.xid, row.at);
-                if !known.has(row.id, row.xid) && self.concerns(&row) {
-                    piece.push(row);
-                }
-            }
+            self.send(stretch, &mut mark).await?;
         }
-        self.send(&piece, &progress, end, &mut mark).await?;
+        // The chunk that said so may be among those passed.
+        if context.hub.restarts() != self.restarts {
+            return Err(over(Resync::HistoryChanged));
+        }
         Ok((seq, to, mark))
     }
 
-    /// Whether a row is of the subscription's table. In a storm many clients pass many rows that
-    /// are not.
-    fn concerns(&self, row: &LogRow) -> bool {
-        matches!(&row.body, Body::Change(it) if it.table.oid == self.topic().spec.table.oid)
-    }
-
-    async fn send(
-        &self,
-        piece: &[LogRow],
-        progress: &Progress,
-        cut: Cut,
-        mark: &mut CursorMark,
-    ) -> Result<(), Failure> {
+    async fn send(&self, stretch: Stretch, mark: &mut CursorMark) -> Result<(), Failure> {
+        if stretch.rows.iter().any(|row| matches!(row.body, Body::Gap(_))) {
+            return Err(over(Resync::CaptureGap));
+        }
         self.shared.queue.has_room().await;
-        let mut messages = self.messages(piece)?;
-        if cut.may_tell() && progress.runs() <= RUNS_MAX {
-            mark.text = progress.position().cursor().to_text().into();
+        let mut messages = self.messages(&stretch.rows)?;
+        if let Some(cursor) = stretch.cursor {
             if !messages.is_empty() {
-                messages.push(self.cursor(&mark.text, cut.is_partial));
+                messages.push(self.cursor(&cursor, stretch.is_partial));
             }
+            mark.text = cursor.into();
         }
         self.shared.push_to(self.ticket, &Frames::new(messages));
         Ok(())

@@ -8,7 +8,7 @@ use crate::{
     feed::{
         Body, Chunk, Hub, LogRow, Notice, Topic, TopicSpec, encode::Addressee, route::messages_of,
     },
-    session::{shapes::suffix, subscription::Refusal},
+    session::{Context, shapes::suffix, subscription::Refusal},
     wire::{
         Code, Subscribe,
         reply::{self, Ended, Resync, Subscribed},
@@ -124,6 +124,19 @@ impl Collector {
         self.is_full
     }
 
+    /// The answer ends at the last position.
+    pub(super) fn end(&mut self) {
+        self.is_full = true;
+    }
+
+    /// Everything is void, and what was added with it.
+    pub(super) fn start_over(&mut self, reason: Resync) {
+        self.over = Some(reason);
+        self.messages.clear();
+        self.settled = 0;
+        self.is_full = true;
+    }
+
     /// Why everything is void where rows are to be sent again.
     pub(super) fn over(&self) -> Option<Resync> {
         self.over
@@ -166,14 +179,11 @@ impl Collector {
     /// Takes what a chunk says of its tables.
     pub(super) fn heed(&mut self, chunk: &Chunk) {
         for sub in &mut self.subs {
-            let void = match chunk.notice_for(&sub.topic) {
+            sub.void = match chunk.notice_for(&sub.topic) {
                 None => continue,
-                Some(Notice::TableChanged(_)) => Void::Resync(Resync::TableChanged),
-                Some(Notice::Gap(_) | Notice::Unjudged(_)) => Void::Resync(Resync::CaptureGap),
-                Some(Notice::HistoryChanged) => Void::Resync(Resync::HistoryChanged),
-                Some(Notice::TableGone(_)) => Void::Gone,
+                Some(Notice::TableGone(_)) => Some(Void::Gone),
+                Some(notice) => Some(Void::Resync(notice.reason())),
             };
-            sub.void = Some(void);
         }
     }
 
@@ -182,13 +192,13 @@ impl Collector {
         &mut self,
         cursor: &str,
         is_partial: bool,
-        hub: &Hub,
+        context: &Context,
         spec: impl Fn(&Subscribe) -> Result<TopicSpec, Refusal>,
     ) {
         for sub in self.subs.iter_mut().filter(|it| !it.is_ended) {
             let Some(void) = sub.void.take() else { continue };
             self.is_full = true;
-            let now = spec(&sub.request).and_then(|spec| topic(hub, &spec));
+            let now = spec(&sub.request).and_then(|spec| topic(&context.hub, &spec));
             match (void, now) {
                 // The rows are read at one position for all.
                 (Void::Resync(reason), Ok(_)) if sub.request.snapshot => self.over = Some(reason),
@@ -196,10 +206,15 @@ impl Collector {
                     sub.topic = topic;
                     self.messages.extend(sub.start(cursor, Some(reason)));
                 }
-                _ => {
+                (void, now) => {
                     sub.is_ended = true;
-                    let ended = Some(Ended::TableUnwatched);
-                    self.messages.push(reply::unsubscribed(&sub.request.id, ended).into());
+                    let why = match (void, now) {
+                        (Void::Resync(_), Err(refusal)) => {
+                            refusal.ended(context, &sub.request.table)
+                        }
+                        _ => Ended::TableUnwatched,
+                    };
+                    self.messages.push(reply::unsubscribed(&sub.request.id, Some(why)).into());
                 }
             }
         }

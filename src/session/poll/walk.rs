@@ -2,29 +2,32 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Poll, collect::Collector};
 use crate::{
     change::{Position, cursor::RUNS_MAX, position::Progress},
-    feed::{
-        Chunk, LogError, LogRow,
-        cut::{Cut, Cutter},
-    },
+    feed::{Chunk, LogError, LogRow, cut::Cut},
+    session::log_walk::LogWalk,
+    wire::reply::Resync,
 };
+
+/// How long a poll reads the log at least, where it is to wait less: what is there is told at
+/// once. Proxies cut what is silent for a minute.
+const READ_LEAST: Duration = Duration::from_secs(25);
 
 impl Poll {
     /// Goes on from a position; `first` is the first chunk of the tail that may hold more, where
-    /// the tail reaches back so far.
+    /// the tail reaches back so far; `restarts` is what the hub told before it was looked for.
     pub(super) async fn walk(
         &self,
         mut to: Collector,
         from: Position,
         first: Option<u64>,
-        deadline: Instant,
+        restarts: u64,
     ) -> Result<Collector, LogError> {
         let hub = &self.context.hub;
+        let patience = self.deadline.max(Instant::now() + READ_LEAST);
         let mut heads = hub.heads();
         // What only a NOTIFY told stands in no log and at no position: new is what comes now.
         let began = hub.head();
@@ -33,7 +36,10 @@ impl Poll {
         while !to.is_full() {
             let Some(at) = seq else {
                 let Some((newest, at, cut)) = hub.newest() else { break };
-                self.by_log(&mut to, &reached, (&newest, cut)).await?;
+                self.by_log(&mut to, &reached, (&newest, cut), patience).await?;
+                if hub.restarts() != restarts {
+                    to.start_over(Resync::HistoryChanged);
+                }
                 (reached, seq) = (newest, Some(at));
                 continue;
             };
@@ -50,7 +56,7 @@ impl Poll {
                 break;
             }
             tokio::select! {
-                grown = timeout_at(deadline, heads.changed()) => if grown.is_err() { break },
+                grown = timeout_at(self.deadline, heads.changed()) => if grown.is_err() { break },
                 () = self.context.drain.cancelled() => break,
             }
         }
@@ -58,86 +64,71 @@ impl Poll {
     }
 
     fn by_chunk(&self, to: &mut Collector, chunk: &Arc<Chunk>, from: &Position, is_new: bool) {
-        let is_wanted = |row: &&LogRow| {
+        let is_wanted = |row: &LogRow| {
             if row.xid == 0 { is_new } else { !from.has(row.id, row.xid) }
         };
         to.heed(chunk);
-        let rows: Vec<&LogRow> = chunk.rows.iter().filter(is_wanted).collect();
-        if to.has_room_for(rows.len()) {
-            to.add(&rows);
-        } else {
-            let mut progress = Progress::from(chunk.start.clone());
-            let mut groups = chunk.rows.chunk_by(|a, b| a.xid == b.xid).peekable();
-            while let Some(group) = groups.next() {
-                to.add(&group.iter().filter(is_wanted).collect::<Vec<_>>());
-                for row in group {
-                    progress.pass(row.id, row.xid, row.at);
-                }
-                // The last transaction may go on in the next chunk.
-                if groups.peek().is_some() && self.reach(to, &progress) {
-                    return;
-                }
-            }
-        }
-        if let Some(mark) = &chunk.cursor {
+        self.take(to, &chunk.rows, &chunk.start, is_wanted);
+        if let Some(mark) = chunk.cursor.as_ref().filter(|_| !to.is_full()) {
             self.reach_text(to, &mark.text, !chunk.is_whole);
         }
     }
 
+    /// Goes by the log. Past `deadline` it ends where it may; the poll goes on from there.
     async fn by_log(
         &self,
         to: &mut Collector,
         from: &Position,
-        (until, end): (&Position, Cut),
+        until: (&Position, Cut),
+        deadline: Instant,
     ) -> Result<(), LogError> {
-        let catalog = self.context.hub.catalog();
-        let mut stream = self.context.history.between(from, until, catalog).await?;
-        let mut progress = Progress::from(from.clone());
-        let mut cutter = Cutter::default();
-        let mut piece: Vec<LogRow> = Vec::new();
-        while let Some(rows) = stream.next().await {
-            for row in rows? {
-                if from.has(row.id, row.xid) {
-                    continue;
+        let mut walk = LogWalk::begin(&self.context, from, until).await?;
+        while let Some(stretch) = walk.next(|_| true).await? {
+            self.take(to, &stretch.rows, &stretch.start, |_| true);
+            if let Some(cursor) = stretch.cursor.filter(|_| !to.is_full()) {
+                self.reach_text(to, &cursor, stretch.is_partial);
+                if Instant::now() >= deadline {
+                    to.end();
                 }
-                let is_between = piece.last().is_some_and(|last| last.xid != row.xid);
-                let cut = cutter.next(&row).filter(|_| !piece.is_empty());
-                if cut.is_some() || (is_between && !to.has_room_for(piece.len() + 1)) {
-                    to.add(&std::mem::take(&mut piece).iter().collect::<Vec<_>>());
-                    let is_partial = !is_between && cut.is_some_and(|cut| cut.is_partial);
-                    if (is_between && self.reach(to, &progress))
-                        || (is_partial && self.reach_partly(to, &progress))
-                    {
-                        return Ok(());
-                    }
-                }
-                progress.pass(row.id, row.xid, row.at);
-                piece.push(row);
             }
-        }
-        to.add(&piece.iter().collect::<Vec<_>>());
-        if end.may_tell() {
-            self.reach_text(to, &until.cursor().to_text(), end.is_partial);
+            if to.is_full() {
+                break;
+            }
         }
         Ok(())
     }
 
-    /// The answer may end between transactions; true where it does.
-    fn reach(&self, to: &mut Collector, progress: &Progress) -> bool {
-        if progress.runs() <= RUNS_MAX {
-            self.reach_text(to, &progress.position().cursor().to_text(), false);
+    /// Adds rows; where they are more than the answer has room for, only up to the place between
+    /// transactions where it is full.
+    fn take(
+        &self,
+        to: &mut Collector,
+        rows: &[LogRow],
+        start: &Position,
+        is_wanted: impl Fn(&LogRow) -> bool,
+    ) {
+        let wanted: Vec<&LogRow> = rows.iter().filter(|row| is_wanted(row)).collect();
+        if to.has_room_for(wanted.len()) {
+            return to.add(&wanted);
         }
-        to.is_full()
-    }
-
-    fn reach_partly(&self, to: &mut Collector, progress: &Progress) -> bool {
-        if progress.runs() <= RUNS_MAX {
-            self.reach_text(to, &progress.position().cursor().to_text(), true);
+        let mut progress = Progress::from(start.clone());
+        let mut groups = rows.chunk_by(|a, b| a.xid == b.xid).peekable();
+        while let Some(group) = groups.next() {
+            to.add(&group.iter().filter(|row| is_wanted(row)).collect::<Vec<_>>());
+            for row in group {
+                progress.pass(row.id, row.xid, row.at);
+            }
+            // The last transaction may go on behind these rows.
+            if groups.peek().is_some() && progress.runs() <= RUNS_MAX {
+                self.reach_text(to, &progress.position().cursor().to_text(), false);
+            }
+            if to.is_full() {
+                return;
+            }
         }
-        to.is_full()
     }
 
     fn reach_text(&self, to: &mut Collector, cursor: &str, is_partial: bool) {
-        to.reach(cursor, is_partial, &self.context.hub, |request| self.spec(request));
+        to.reach(cursor, is_partial, &self.context, |request| self.spec(request));
     }
 }

@@ -19,7 +19,7 @@ impl Subscriber for Queue {
         }
         let live = |place: &u32| {
             let topic = chunk.routes[*place as usize].topic;
-            inner.live.iter().any(|(it, after)| *it == topic && chunk.seq > *after)
+            inner.live.iter().any(|it| it.topic == topic && chunk.seq > it.after)
         };
         let routes: SmallVec<[u32; 8]> = routes.iter().copied().filter(live).collect();
         let size: usize =
@@ -41,10 +41,11 @@ impl Subscriber for Queue {
         self.flush(&mut inner);
     }
 
-    fn notice(&self, _chunk: &Arc<Chunk>, topic: u64, notice: Notice) {
+    fn notice(&self, chunk: &Arc<Chunk>, topic: u64, notice: Notice) {
         let mut inner = self.inner();
-        if inner.live.iter().any(|(live, _)| *live == topic) {
-            inner.live.retain(|(live, _)| *live != topic);
+        // Who joined behind the chunk, again perhaps, is not concerned.
+        if inner.live.iter().any(|live| live.topic == topic && chunk.seq > live.after) {
+            inner.live.retain(|live| live.topic != topic);
             inner.notices.push((topic, notice));
             inner.telling.withhold();
             self.work.notify_one();
@@ -92,5 +93,58 @@ impl Queue {
             // What is wrong is found again when it is tried again.
             _ => Some(bytes.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, IoSlice},
+        sync::Arc,
+    };
+
+    use crate::{
+        change::{Position, Snapshot, Tick},
+        feed::{Chunk, Notice, Subscriber},
+        session::{Queue, Transport},
+        wire::Encoding,
+    };
+
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn encoding(&self) -> Encoding {
+            Encoding::WebSocket
+        }
+
+        fn try_write(&self, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    #[test]
+    fn a_notice_concerns_who_joined_before_its_chunk_and_nobody_behind_it() {
+        let snapshot: Snapshot = "1:1:".parse().expect("a snapshot");
+        let tick = Arc::new(Tick { history: 1, id: 1, tag: 1, snapshot: snapshot.clone() });
+        let position = Position::at(tick);
+        let chunk = Arc::new(Chunk {
+            seq: 5,
+            rows: Vec::new(),
+            start: position.clone(),
+            position: position.clone(),
+            sees: Arc::new(snapshot),
+            is_whole: true,
+            cursor: None,
+            routes: Vec::new(),
+            notices: Vec::new(),
+            ends: Vec::new(),
+        });
+        let queue = Queue::new(Arc::new(Nowhere), 1_000);
+        for (topic, after) in [(1, 4), (2, 5)] {
+            queue.join(topic, after, position.clone());
+            queue.notice(&chunk, topic, Notice::HistoryChanged);
+        }
+        assert_eq!(queue.work().notices, [(1, Notice::HistoryChanged)]);
+        assert_eq!((queue.is_live(1), queue.is_live(2)), (false, true));
     }
 }

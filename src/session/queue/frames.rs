@@ -52,7 +52,7 @@ impl Inner {
     /// Whether the position after a chunk holds for every live subscription: not where one went
     /// live behind a later chunk, which the shard has yet to come to.
     pub(super) fn holds(&self, seq: u64) -> bool {
-        self.telling.is_open() && self.live.iter().all(|(_, after)| seq >= *after)
+        self.telling.is_open() && self.live.iter().all(|live| seq >= live.after)
     }
 
     /// Adds the routes' messages: one route's as one buffer, several ones' in the feed's order.

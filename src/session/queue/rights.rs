@@ -37,7 +37,7 @@ impl Queue {
     /// Adds messages of these topics if all of them still come to the client.
     pub fn push_of(&self, topics: &[u64], frames: &Frames) -> bool {
         let mut inner = self.inner();
-        let is_live = |topic: &u64| inner.live.iter().any(|(live, _)| live == topic);
+        let is_live = |topic: &u64| inner.live.iter().any(|live| live.topic == *topic);
         if !topics.iter().all(is_live) {
             return false;
         }
