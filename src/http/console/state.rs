@@ -72,6 +72,9 @@ struct Numbers {
     bytes: Option<f64>,
 }
 
+/// What a reader is told where clients cannot be served exactly.
+const UNREADY: &str = "not ready; /readyz says why";
+
 impl Site {
     /// The state as JSON; an error where the token is not accepted.
     pub(super) async fn state(
@@ -104,7 +107,8 @@ impl Site {
         let state = State {
             server: concat!("pgfeed/", env!("CARGO_PKG_VERSION")),
             ready: reason.is_none(),
-            reason,
+            // It may name tables.
+            reason: reason.map(|why| if is_operator { why } else { UNREADY.to_owned() }),
             lag_ms,
             scope: if is_operator { "all" } else { "reader" },
             reader: claims.map(Reader::new),
