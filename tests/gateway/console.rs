@@ -244,6 +244,13 @@ async fn where_clients_come_in_it_tells_each_what_the_policy_grants() {
     assert_eq!(elsewhere.status, 403);
     assert_eq!(elsewhere.header("access-control-allow-origin"), "");
     assert!(!gateway.output().contains(&token), "no token is printed");
+    database.run("alter table people disable trigger \"00_pgfeed_update\"").await;
+    let is_unready = async || {
+        let told = state(gateway.address(), Some(&token)).await;
+        assert!(!told.body.contains("people"), "{}", told.body);
+        told.json()["ready"] == false
+    };
+    eventually(PATIENCE, "the gateway to be unready", is_unready).await;
 }
 
 #[tokio::test]

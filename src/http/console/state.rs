@@ -72,7 +72,7 @@ struct Numbers {
     bytes: Option<f64>,
 }
 
-/// What a reader is told where clients cannot be served exactly.
+/// What a reader who may not see all tables is told where clients cannot be served exactly.
 const UNREADY: &str = "not ready; /readyz says why";
 
 impl Site {
@@ -94,9 +94,11 @@ impl Site {
         let mut watched: Vec<&Arc<Table>> = catalog.tables().collect();
         watched.sort_by_key(|table| &table.name);
         let mut tables = Vec::with_capacity(watched.len());
+        let mut has_hidden = false;
         for table in watched {
             let grant = self.context.access.grant(table, claims);
             if grant.is_none() && !is_operator {
+                has_hidden = true;
                 continue;
             }
             let is_whole = grant.as_ref() == Some(&Grant::whole(table));
@@ -108,7 +110,7 @@ impl Site {
             server: concat!("pgfeed/", env!("CARGO_PKG_VERSION")),
             ready: reason.is_none(),
             // It may name tables.
-            reason: reason.map(|why| if is_operator { why } else { UNREADY.to_owned() }),
+            reason: reason.map(|why| if has_hidden { UNREADY.to_owned() } else { why }),
             lag_ms,
             scope: if is_operator { "all" } else { "reader" },
             reader: claims.map(Reader::new),
