@@ -288,3 +288,23 @@ async fn an_answer_that_is_not_read_is_not_kept_for_ever() {
         eventually(PATIENCE, &format!("the end of {path}"), is_closed).await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_of_which_a_little_is_read_now_and_then_is_not_kept_for_ever() {
+    let (database, gateway) = scene(&[("LIMITS__STALL_TIMEOUT_MS", "1000")]).await;
+    let begin = Reader::of(gateway.address(), Way::Poll, "", "changes/?table=notes").await;
+    database.run("insert into notes (id, body) values (1, repeat('x', 16000000))").await;
+    let poll = format!("/poll/changes/?table=notes&since={}", begin.cursor);
+    let mut stream = ask(gateway.address(), &poll).await;
+    let reading = crate::support::spawn(async move {
+        let (mut slowly, mut bytes) = (interval(Duration::from_millis(50)), [0; 1024]);
+        while matches!(stream.read(&mut bytes).await, Ok(1..)) {
+            slowly.tick().await;
+        }
+    });
+    let is_held = async || gateway.metric("pgfeed_sockets").await >= 2.0;
+    eventually(PATIENCE, "the reader to be there", is_held).await;
+    let is_closed = async || gateway.metric("pgfeed_sockets").await < 2.0;
+    eventually(PATIENCE, "the end of its connection", is_closed).await;
+    reading.abort();
+}
