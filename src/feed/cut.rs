@@ -1,10 +1,14 @@
 //! Where the feed may be cut into pieces.
 
-use super::LogRow;
+use super::{Body, LogRow, judge::Images};
 
 /// A piece is cut where it passes this many bytes of rows: large enough to be written at once,
 /// small enough that a client's queue holds several.
 const PIECE_BYTES: usize = 128 * 1024;
+
+/// A run of changes of keys is cut only where it passes this: its `leave`s go before its `enter`s
+/// ([`super::route::RouteBuilder`]), or a key that is passed on would be lost.
+const RUN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Inside a transaction of more changes than this, a cursor may stand.
 const PARTIAL_AFTER: usize = 10_000;
@@ -43,10 +47,15 @@ impl Cutter {
         let is_partial = !is_whole && self.in_transaction > PARTIAL_AFTER;
         self.in_transaction = if is_whole { 1 } else { self.in_transaction + 1 };
         self.xid = Some(row.xid);
-        let is_due = self.bytes >= PIECE_BYTES;
+        let is_due = self.bytes >= PIECE_BYTES
+            && (is_whole || self.bytes >= RUN_BYTES_MAX || !changes_key(row));
         self.bytes = row.bytes() + if is_due { 0 } else { self.bytes };
         is_due.then_some(Cut { is_whole, is_partial })
     }
+}
+
+fn changes_key(row: &LogRow) -> bool {
+    matches!(&row.body, Body::Change(change) if Images::of(change).moves)
 }
 
 #[cfg(test)]

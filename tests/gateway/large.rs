@@ -1,5 +1,7 @@
 //! Large rows and large transactions: the writer succeeds, everything arrives, memory is bounded.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tokio::time::Duration;
 
@@ -146,4 +148,31 @@ async fn a_client_that_reads_nothing_of_a_flood_costs_little_and_gets_it_all_lat
     }
     let keys = slow.changes("notes").into_iter().map(|it| it.key["id"].as_u64());
     assert!(keys.eq((1..=50_000).map(Some)), "every row once and in order");
+}
+
+#[tokio::test]
+async fn keys_that_one_statement_passes_on_from_row_to_row_stay_whole() {
+    const ROWS: usize = 2_000;
+    let database = Database::fresh().await;
+    database
+        .run(&format!(
+            "create table seats (id int primary key deferrable initially deferred, body text);
+             insert into seats select i, repeat(md5(i::text), 10) from generate_series(1, {ROWS}) i;
+             select pgfeed.watch('seats')"
+        ))
+        .await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "seats").await;
+    database.run("update seats set id = id + 1").await;
+    client.until_applied("seats", 2 * ROWS).await;
+    let mut seats: BTreeSet<u64> = (1..=ROWS as u64).collect();
+    for change in client.changes("seats") {
+        let id = change.key["id"].as_u64().expect("a number");
+        if change.effect == "leave" {
+            seats.remove(&id)
+        } else {
+            seats.insert(id)
+        };
+    }
+    assert!(seats.into_iter().eq(2..=ROWS as u64 + 1));
 }
