@@ -124,17 +124,17 @@ export class Connection {
       this.#failures = 0
       this.#tell('woken', { retryAt: null })
       void this.#open()
-    } else if (this.#isGreeted && this.#link?.ping()) this.#awaitPong()
+    } else if (this.#isGreeted && this.#link?.ping()) this.#awaitAnswer(ANSWER_WITHIN_MS)
     else this.#checkSilence()
   }
 
   /** Cuts a link that is silent while it owes an answer; what else comes only gives it time. */
-  #awaitPong(): void {
+  #awaitAnswer(withinMs: number): void {
     clearTimeout(this.#deadline)
     this.#deadline = setTimeout(() => {
-      if (Date.now() - this.#heardAtMs < ANSWER_WITHIN_MS) this.#awaitPong()
+      if (Date.now() - this.#heardAtMs < ANSWER_WITHIN_MS) this.#awaitAnswer(ANSWER_WITHIN_MS)
       else this.#cut('the gateway did not answer')
-    }, ANSWER_WITHIN_MS)
+    }, withinMs)
   }
 
   readonly #leave = (): void => {
@@ -167,9 +167,7 @@ export class Connection {
       const { token, isOther } = await this.#keeper.take()
       if (!isCurrent()) return
       if (isOther) this.#handlers.onIdentity()
-      this.#deadline = setTimeout(() => {
-        this.#cut('the gateway did not answer')
-      }, HELLO_WITHIN_MS)
+      this.#awaitAnswer(HELLO_WITHIN_MS)
       this.#heardAtMs = Date.now()
       code = 1006
       this.#link = open(

@@ -72,8 +72,9 @@ export function openLanes(
       lane.refuse('forbidden', OWN_ROWS)
       return
     }
+    const ask = options.fetch ?? fetch
     const send = (url: URL): Promise<Response> =>
-      options.fetch(url, {
+      ask(url, {
         headers: token ? { authorization: `Bearer ${token}` } : {},
         cache: 'no-store',
         signal: lane.signal,

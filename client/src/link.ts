@@ -40,7 +40,7 @@ export interface LinkOptions {
   readonly better?: OpenLink | undefined
   readonly parse: (text: string) => unknown
   readonly WebSocket: typeof WebSocket
-  readonly fetch: typeof fetch
+  readonly fetch: typeof fetch | undefined
 }
 
 /** Opens a socket, whose end and messages are heard. */
