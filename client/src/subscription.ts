@@ -55,6 +55,7 @@ export class Subscription {
   /** When it is asked for again. */
   retry: ReturnType<typeof setTimeout> | undefined
   readonly #deliver: (delivery: Delivery) => void
+  /** What its cursor is of: table, columns and grant. Without a cursor it says nothing. */
   #shape: string | undefined
   #topic: string | null = null
   #key: readonly string[] = []
@@ -86,7 +87,7 @@ export class Subscription {
     this.#rowsCut = null
     this.#rows = this.spec.snapshot && this.cursor === undefined ? [] : null
     this.#enter('asked')
-    return { id, ...this.spec, since: this.cursor, shape: this.#shape }
+    return { id, ...this.spec, since: this.cursor, shape: this.cursor && this.#shape }
   }
 
   receive(message: SubscriptionMessage): void {
@@ -149,7 +150,6 @@ export class Subscription {
     this.#forgetPending()
     this.#torn = false
     this.cursor = undefined
-    this.#shape = undefined
     this.#deliver({ type: 'resync', reason })
   }
 
