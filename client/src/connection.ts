@@ -158,6 +158,8 @@ export class Connection {
   async #open(): Promise<void> {
     const turn = ++this.#turn
     this.#isBusy = true
+    // Silence is counted from here: a page that is shown while a token is fetched is no reason to cut.
+    this.#heardAtMs = Date.now()
     clearTimeout(this.#retry)
     const isCurrent = (): boolean => turn === this.#turn
     // Without a token there was no attempt, and so none that speaks against the transport.
@@ -232,7 +234,7 @@ export class Connection {
 
   #cut(reason: string): void {
     this.#link?.close()
-    this.#end({ code: 1006, reason })
+    this.#end({ code: this.#link ? 1006 : 0, reason })
   }
 
   #end(end: LinkEnd): void {
