@@ -34,7 +34,7 @@ export class Hub implements ConnectionHandlers {
 
   onIdentity(): void {
     this.#each((one) => {
-      one.void('identity_changed')
+      one.renew()
     })
   }
 
@@ -93,7 +93,10 @@ export class Hub implements ConnectionHandlers {
         return
       case 'authenticated':
         this.#each((one) => {
-          if (one.remedy === 'token') this.#ask(one)
+          if (one.state !== 'refused') return
+          // What is bad to one reader, as a filter on a hidden column, may be good to another.
+          one.remedy = null
+          this.#ask(one)
         })
         return
       case 'error':

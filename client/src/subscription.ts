@@ -98,8 +98,7 @@ export class Subscription {
         this.#topic = message.topic
         this.#shape = message.shape
         this.#key = message.key
-        this.error = null
-        this.remedy = null
+        this.error = this.remedy = null
         this.#moveTo(message.cursor, true)
         // Told its columns anew after a change of the table, a live subscription stays live.
         this.#enter(message.live || this.state === 'live' ? 'live' : 'catching-up')
@@ -151,6 +150,12 @@ export class Subscription {
     this.#torn = false
     this.cursor = undefined
     this.#deliver({ type: 'resync', reason })
+  }
+
+  /** Starts over for another person, to whom what was refused may be open. */
+  renew(): void {
+    this.error = this.remedy = null
+    this.void('identity_changed')
   }
 
   lost(): void {

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createClient } from '../../src/index.js'
-import type { Client, ClientOptions } from '../../src/index.js'
+import type { Client, ClientOptions, SetState } from '../../src/index.js'
 import { FakeSocket } from '../support/fake-socket.js'
 
 let client: Client
@@ -18,6 +18,10 @@ function follow(): void {
   )
 }
 
+function token(claims: object): string {
+  return `a.${btoa(JSON.stringify(claims))}.c`
+}
+
 /** Waits for what needs no time: promises that are settled. */
 function settle(): Promise<unknown> {
   return vi.advanceTimersByTimeAsync(0)
@@ -29,6 +33,8 @@ beforeEach(() => {
 })
 afterEach(() => {
   client.close()
+  // The frame that all sets share, among others.
+  vi.runOnlyPendingTimers()
   vi.useRealTimers()
 })
 
@@ -82,5 +88,51 @@ describe('a page that is shown while its token is fetched', () => {
     }
     await settle()
     expect(FakeSocket.opened).toHaveLength(1)
+  })
+})
+
+describe('a filter on a column that the reader may not see', () => {
+  async function refused(first: string | null): Promise<SetState[]> {
+    open({ token: first })
+    const secret = client.live('courses', { filter: 'secret=eq.1' })
+    const states: SetState[] = []
+    secret.subscribe(() => states.push(secret.get()))
+    await settle()
+    const [socket] = FakeSocket.opened
+    socket?.greet()
+    socket?.tell({
+      type: 'error',
+      code: 'bad_filter',
+      message: 'no column “secret”',
+      id: socket.idOf('courses'),
+    })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(states.at(-1)).toMatchObject({ status: 'error', error: { code: 'bad_filter' } })
+    return states
+  }
+
+  test('is asked for again after a sign-in', async () => {
+    const states = await refused(null)
+    client.setToken(token({ sub: 'ada' }))
+    await settle()
+    FakeSocket.opened[1]?.greet()
+    expect(FakeSocket.opened[1]?.idOf('courses')).toBeDefined()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(states.at(-1)).toMatchObject({ status: 'loading', error: null })
+  })
+
+  test('is asked for again with a new token of the same reader, and not without', async () => {
+    await refused(token({ sub: 'ada' }))
+    const [socket] = FakeSocket.opened
+    const before = socket?.idOf('courses')
+    socket?.end(1001)
+    await vi.advanceTimersByTimeAsync(1_000)
+    const again = FakeSocket.opened[1]
+    again?.greet()
+    expect(again?.idOf('courses')).toBeUndefined()
+    client.setToken(token({ sub: 'ada', role: 'admin' }))
+    again?.tell({ type: 'authenticated', expires_at: '' })
+    expect(again?.idOf('courses')).toBeDefined()
+    expect(again?.idOf('courses')).not.toBe(before)
   })
 })
