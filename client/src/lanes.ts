@@ -38,7 +38,8 @@ export function openLanes(
   let asked: SubscribeRequest[] = []
   let token = options.token
   let isOver = false
-  const stopTrials = options.better ? keepTrying(options.better, options, handlers) : null
+  const better = options.transport === 'auto' ? options.better : undefined
+  const stopTrials = better ? keepTrying(better, options, handlers) : null
 
   function onMessage(message: ServerMessage): void {
     handlers.onMessage(message)
