@@ -1,4 +1,4 @@
-import type { ServerMessage } from '../../src/wire.js'
+import type { Row, ServerMessage } from '../../src/wire.js'
 
 /** A WebSocket whose other end is the test. */
 export class FakeSocket {
@@ -36,6 +36,26 @@ export class FakeSocket {
   /** Says anything, also what is no message. */
   say(text: string): void {
     this.onmessage?.({ data: text })
+  }
+
+  /** Answers the last request for a table, which is live from there. */
+  snapshot(table: string, rows: readonly Row[]): void {
+    const id = this.idOf(table)
+    this.tell({
+      type: 'subscribed',
+      id,
+      topic: id,
+      shape: 'S',
+      schema: 'public',
+      table,
+      key: ['id'],
+      columns: [],
+      cursor: 'c',
+      live: false,
+    })
+    this.tell({ type: 'snapshot', id, rows, more: false })
+    this.tell({ type: 'live', id, cursor: 'c' })
+    this.tell({ type: 'heartbeat', at: '', lag_ms: 0 })
   }
 
   end(code: number): void {

@@ -36,6 +36,7 @@ afterEach(() => {
   // The frame that all sets share, among others.
   vi.runOnlyPendingTimers()
   vi.useRealTimers()
+  vi.restoreAllMocks()
 })
 
 describe('a page that is shown while its token is fetched', () => {
@@ -135,4 +136,46 @@ describe('a filter on a column that the reader may not see', () => {
     expect(again?.idOf('courses')).toBeDefined()
     expect(again?.idOf('courses')).not.toBe(before)
   })
+})
+
+test('a table that was dropped is asked for until it is back, ever less often', async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(0.5)
+  open({ token: token({ sub: 'ada' }) })
+  const courses = client.live('courses')
+  const states: SetState[] = []
+  courses.subscribe(() => states.push(courses.get()))
+  await settle()
+  const [socket] = FakeSocket.opened
+  if (!socket) throw new Error('no socket was opened')
+  socket.greet()
+  const asks = (): number => socket.sent.filter((one) => one['type'] === 'subscribe').length
+  socket.snapshot('courses', [{ id: 1 }])
+  socket.tell({ type: 'unsubscribed', id: socket.idOf('courses'), reason: 'table_unwatched' })
+  await vi.advanceTimersByTimeAsync(8_000)
+  expect(asks()).toBe(2)
+  for (const count of [3, 4]) {
+    const id = socket.idOf('courses')
+    socket.tell({ type: 'error', id, code: 'forbidden', message: 'not for you' })
+    await vi.advanceTimersByTimeAsync(8_000)
+    expect(courses.get()).toMatchObject({
+      status: 'error',
+      rows: [],
+      error: { code: 'forbidden', retrying: true },
+    })
+    expect(asks()).toBe(count - 1)
+    socket.tell({ type: 'heartbeat', at: '', lag_ms: 0 })
+    await vi.advanceTimersByTimeAsync(14_000)
+    expect(asks()).toBe(count)
+    socket.tell({ type: 'heartbeat', at: '', lag_ms: 0 })
+  }
+  socket.snapshot('courses', [{ id: 2 }])
+  await vi.advanceTimersByTimeAsync(100)
+  expect(courses.get()).toMatchObject({ status: 'live', rows: [{ id: 2 }], error: null })
+  // Back and then refused, it is closed to this reader like any other.
+  socket.tell({ type: 'unsubscribed', id: socket.idOf('courses'), reason: 'access_revoked' })
+  await vi.advanceTimersByTimeAsync(1_000)
+  socket.tell({ type: 'error', id: socket.idOf('courses'), code: 'forbidden', message: '' })
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(courses.get()).toMatchObject({ status: 'error', error: { retrying: false } })
+  expect(asks()).toBe(5)
 })
