@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createClient } from '../../src/index.js'
 import type { Client, ClientOptions, SetState } from '../../src/index.js'
+import type { SentChange } from '../../src/wire.js'
 import { FakeSocket } from '../support/fake-socket.js'
 
 let client: Client
@@ -20,6 +21,18 @@ function follow(): void {
 
 function token(claims: object): string {
   return `a.${btoa(JSON.stringify(claims))}.c`
+}
+
+function changeOf(table: string): SentChange {
+  return {
+    type: 'change',
+    schema: 'public',
+    table,
+    operation: 'INSERT',
+    effect: 'enter',
+    key: {},
+    topic: '1',
+  }
 }
 
 /** Waits for what needs no time: promises that are settled. */
@@ -178,4 +191,26 @@ test('a table that was dropped is asked for until it is back, ever less often', 
   await vi.advanceTimersByTimeAsync(20_000)
   expect(courses.get()).toMatchObject({ status: 'error', error: { retrying: false } })
   expect(asks()).toBe(5)
+})
+
+test('a message that cannot be read is no message skipped: it is asked for again', async () => {
+  open()
+  const ids: unknown[] = []
+  client.table('courses').subscribe((event) => ids.push(event.type === 'change' && event.id))
+  await settle()
+  const [socket, change] = [FakeSocket.opened[0], changeOf('courses')]
+  socket?.greet()
+  socket?.snapshot('courses', [])
+  socket?.tell({ ...change, id: '1' })
+  socket?.tell({ type: 'cursor', cursor: 'c1' })
+  socket?.say('{"type":"change"')
+  socket?.tell({ type: 'cursor', cursor: 'c2' })
+  expect(socket?.isClosed).toBe(true)
+  expect(client.connection.get()).toMatchObject({ state: 'connecting' })
+  expect(client.connection.get().reason).toContain('SyntaxError')
+  await vi.advanceTimersByTimeAsync(5_000)
+  const again = FakeSocket.opened[1]
+  again?.greet()
+  expect(again?.sent.at(-1)).toMatchObject({ type: 'subscribe', since: 'c1' })
+  expect(ids).toEqual(['1'])
 })
