@@ -22,7 +22,7 @@ export async function* iterate<R extends object = Row>(
       wake()
     },
     (error) => {
-      if (!error.retrying) failure = new Error(`${table}: ${error.code}: ${error.message}`)
+      if (error && !error.retrying) failure = new Error(`${table}: ${error.code}: ${error.message}`)
       wake()
     },
   )

@@ -1,4 +1,4 @@
-import type { Row, ServerMessage } from '../../src/wire.js'
+import type { Row, SentChange, ServerMessage } from '../../src/wire.js'
 
 /** A WebSocket whose other end is the test. */
 export class FakeSocket {
@@ -66,5 +66,18 @@ export class FakeSocket {
   idOf(table: string): string {
     const asked = this.sent.filter((one) => one['type'] === 'subscribe' && one['table'] === table)
     return asked.at(-1)?.['id'] as string
+  }
+}
+
+/** An INSERT of no particular row. */
+export function changeOf(table: string, extra: Partial<SentChange>): SentChange {
+  return {
+    type: 'change',
+    schema: 'public',
+    table,
+    operation: 'INSERT',
+    effect: 'enter',
+    key: {},
+    ...extra,
   }
 }

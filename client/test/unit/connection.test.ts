@@ -2,8 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createClient } from '../../src/index.js'
 import type { Client, ClientOptions, SetState } from '../../src/index.js'
-import type { SentChange } from '../../src/wire.js'
-import { FakeSocket } from '../support/fake-socket.js'
+import { FakeSocket, changeOf } from '../support/fake-socket.js'
 
 let client: Client
 
@@ -21,18 +20,6 @@ function follow(): void {
 
 function token(claims: object): string {
   return `a.${btoa(JSON.stringify(claims))}.c`
-}
-
-function changeOf(table: string): SentChange {
-  return {
-    type: 'change',
-    schema: 'public',
-    table,
-    operation: 'INSERT',
-    effect: 'enter',
-    key: {},
-    topic: '1',
-  }
 }
 
 /** Waits for what needs no time: promises that are settled. */
@@ -198,7 +185,7 @@ test('a message that cannot be read is no message skipped: it is asked for again
   const ids: unknown[] = []
   client.table('courses').subscribe((event) => ids.push(event.type === 'change' && event.id))
   await settle()
-  const [socket, change] = [FakeSocket.opened[0], changeOf('courses')]
+  const [socket, change] = [FakeSocket.opened[0], changeOf('courses', { topic: '1' })]
   socket?.greet()
   socket?.snapshot('courses', [])
   socket?.tell({ ...change, id: '1' })
