@@ -39,7 +39,8 @@ export function openLanes(
   let token = options.token
   let isOver = false
   const better = options.transport === 'auto' ? options.better : undefined
-  const stopTrials = better ? keepTrying(better, options, handlers) : null
+  const newest = (): LinkOptions => ({ ...options, token })
+  const stopTrials = better ? keepTrying(better, newest, handlers) : null
 
   function onMessage(message: ServerMessage): void {
     handlers.onMessage(message)
@@ -80,7 +81,7 @@ export function openLanes(
         cache: 'no-store',
         signal: lane.signal,
       })
-    void run(lane, { options: { ...options, token }, send })
+    void run(lane, { options: newest(), send })
       .catch((error: unknown): Ending => ({ code: 1006, reason: messageOf(error), isDown: true }))
       .then((ending) => {
         if (lanes.has(lane) && !isOver) end(lane, ending)
