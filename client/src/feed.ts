@@ -85,7 +85,7 @@ export function openFeed(options: ConnectionOptions): OpenedFeed {
       subscribe,
       // Most pages use callbacks, and do not load it.
       async *[Symbol.asyncIterator]() {
-        yield* (await import('./lazy.js')).iterate<R>(name, subscribe)
+        yield* (await import('./lazy.js')).iterate<R>(name, subscribe, status)
       },
     }
   }
