@@ -146,7 +146,7 @@ describe('of several tables', () => {
     }
     page = mount(<Page />)
     await until('the socket', () => FakeSocket.opened.length === 1)
-    socket = FakeSocket.opened[0] as FakeSocket
+    socket = FakeSocket.last
     socket.greet()
     socket.snapshot('courses', [])
     const id = socket.idOf('secret')

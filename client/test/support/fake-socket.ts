@@ -16,6 +16,12 @@ export class FakeSocket {
     FakeSocket.opened.push(this)
   }
 
+  static get last(): FakeSocket {
+    const socket = FakeSocket.opened.at(-1)
+    if (!socket) throw new Error('no socket was opened')
+    return socket
+  }
+
   send(text: string): void {
     this.sent.push(JSON.parse(text) as Record<string, unknown>)
   }

@@ -145,8 +145,7 @@ test('a table that was dropped is asked for until it is back, ever less often', 
   const states: SetState[] = []
   courses.subscribe(() => states.push(courses.get()))
   await settle()
-  const [socket] = FakeSocket.opened
-  if (!socket) throw new Error('no socket was opened')
+  const socket = FakeSocket.last
   socket.greet()
   const asks = (): number => socket.sent.filter((one) => one['type'] === 'subscribe').length
   socket.snapshot('courses', [{ id: 1 }])

@@ -19,7 +19,7 @@ async function loop(): Promise<void> {
 
 async function connected(): Promise<FakeSocket> {
   await until('the socket', () => FakeSocket.opened.length === 1)
-  const socket = FakeSocket.opened[0] as FakeSocket
+  const socket = FakeSocket.last
   socket.greet()
   return socket
 }
