@@ -1,3 +1,4 @@
+import { backoffMs } from './backoff.js'
 import { LATER_MS } from './codes.js'
 import type { Dial, Link, LinkHandlers, LinkOptions } from './link.js'
 import { Pace } from './pace.js'
@@ -54,7 +55,7 @@ export const dial: Dial = (url, { WebSocket, token, parse }, onMessage, onEnd) =
       // Skipped, it would be lost with the next cursor. Sent again it may well be read no better.
       socket.onmessage = socket.onclose = null
       socket.close()
-      onEnd({ code: 1006, reason: String(error), retryMs: LATER_MS })
+      onEnd({ code: 1006, reason: String(error), retryMs: LATER_MS + backoffMs(3) })
       return
     }
     onMessage(message)
