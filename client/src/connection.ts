@@ -157,7 +157,7 @@ export class Connection {
   async #open(): Promise<void> {
     const turn = ++this.#turn
     this.#isBusy = true
-    // Silence is counted from here: a page that is shown while a token is fetched is no reason to cut.
+    // Silence counts from here: a page may be shown while its token is fetched.
     this.#heardAtMs = Date.now()
     clearTimeout(this.#retry)
     const isCurrent = (): boolean => turn === this.#turn

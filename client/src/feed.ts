@@ -31,7 +31,7 @@ export interface LiveOptions extends TableOptions, OrderOptions {}
 
 /** The changes of a table; nothing is asked of the gateway before it is used. */
 export interface TableFeed<R extends object = Row> extends AsyncIterable<TableEvent<R>> {
-  /** Calls back with what happens from now on, and with what is wrong or no longer so; returns how to stop. */
+  /** Calls back with what happens from now on, and with what is wrong; returns how to stop. */
   subscribe(onEvent: OnEvent<R>, onError?: OnTableError): () => void
 }
 
