@@ -43,7 +43,7 @@ export function createClient(options: ClientOptions = {}): Client {
     staleAfterMs: options.staleAfterMs ?? 3_000,
     parse: options.parse ?? parseJson,
     WebSocket: (options.WebSocket ?? globalThis.WebSocket) as typeof WebSocket,
-    fetch: options.fetch ?? ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init)),
+    fetch: options.fetch,
   }
   const opened = new Map<string | undefined, OpenedFeed>()
 

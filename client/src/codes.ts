@@ -22,8 +22,8 @@ export function closeOf(code: number, reason: string): Close {
   return CLOSES[code] ?? ['backoff', reason || 'connection lost']
 }
 
-/** What to do with a subscription that got an error. */
-export type Remedy = 'never' | 'token' | 'later' | 'afresh'
+/** What to do with a subscription that got an error. A table that is `gone` may come back. */
+export type Remedy = 'never' | 'token' | 'later' | 'gone' | 'afresh'
 
 const REMEDIES: Partial<Record<ErrorCode | EndReason, Remedy>> = {
   bad_cursor: 'afresh',
@@ -37,11 +37,11 @@ const REMEDIES: Partial<Record<ErrorCode | EndReason, Remedy>> = {
   too_many_subscriptions: 'later',
   too_many_messages: 'later',
   // A migration may drop a table and make it again; settings may give a feed another.
-  table_unwatched: 'later',
+  table_unwatched: 'gone',
   not_found: 'later',
 }
 
 /** Asked again as it is, a bad request stays bad; so does what this version does not know. */
-export function remedyFor(code: ErrorCode | EndReason): Remedy {
-  return REMEDIES[code] ?? 'never'
+export function remedyFor(code: string): Remedy {
+  return REMEDIES[code as ErrorCode] ?? 'never'
 }

@@ -2,7 +2,7 @@ import { backoffMs } from './backoff.js'
 import { LATER_MS, closeOf } from './codes.js'
 import { TransportChoice } from './fallback.js'
 import type { Link, LinkEnd, LinkOptions, OpenLink, Transport } from './link.js'
-import { NEXT_STATE } from './state.js'
+import { nextState } from './state.js'
 import type { ConnectionEvent, ConnectionState } from './state.js'
 import { Store } from './store.js'
 import { TokenKeeper } from './token-keeper.js'
@@ -32,7 +32,6 @@ export const CONNECTING: ConnectionStatus = {
 }
 
 export interface ConnectionOptions extends Omit<LinkOptions, 'token' | 'better' | 'dial'> {
-  readonly transport: Transport | 'auto'
   readonly token: GetToken | string | null
   /** From which lag on the page is told that it is stale. */
   readonly staleAfterMs: number
@@ -124,27 +123,27 @@ export class Connection {
       this.#failures = 0
       this.#tell('woken', { retryAt: null })
       void this.#open()
-    } else if (this.#isGreeted && this.#link?.ping()) this.#awaitPong()
+    } else if (this.#isGreeted && this.#link?.ping()) this.#awaitAnswer(ANSWER_WITHIN_MS)
     else this.#checkSilence()
   }
 
   /** Cuts a link that is silent while it owes an answer; what else comes only gives it time. */
-  #awaitPong(): void {
+  #awaitAnswer(withinMs: number): void {
     clearTimeout(this.#deadline)
     this.#deadline = setTimeout(() => {
-      if (Date.now() - this.#heardAtMs < ANSWER_WITHIN_MS) this.#awaitPong()
+      if (Date.now() - this.#heardAtMs < ANSWER_WITHIN_MS) this.#awaitAnswer(ANSWER_WITHIN_MS)
       else this.#cut('the gateway did not answer')
-    }, ANSWER_WITHIN_MS)
+    }, withinMs)
   }
 
   readonly #leave = (): void => {
-    this.#turn += 1
     this.#link?.close()
     this.#forget()
     this.#tell('lost', {})
   }
 
   #forget(): void {
+    this.#turn += 1
     clearTimeout(this.#retry)
     clearTimeout(this.#deadline)
     clearInterval(this.#watch)
@@ -158,26 +157,26 @@ export class Connection {
   async #open(): Promise<void> {
     const turn = ++this.#turn
     this.#isBusy = true
+    // Silence counts from here: a page may be shown while its token is fetched.
+    this.#heardAtMs = Date.now()
     clearTimeout(this.#retry)
     const isCurrent = (): boolean => turn === this.#turn
     // Without a token there was no attempt, and so none that speaks against the transport.
     let code = 0
     try {
       const open = await openerOf(this.#choice.transport, this.#options.feed)
-      const { token, isOther } = await this.#keeper.take()
+      const isOther = await this.#keeper.take()
       if (!isCurrent()) return
       if (isOther) this.#handlers.onIdentity()
-      this.#deadline = setTimeout(() => {
-        this.#cut('the gateway did not answer')
-      }, HELLO_WITHIN_MS)
+      this.#awaitAnswer(HELLO_WITHIN_MS)
       this.#heardAtMs = Date.now()
       code = 1006
       this.#link = open(
         {
           ...this.#options,
-          token,
+          token: this.#keeper.token,
           dial,
-          better: this.#options.transport === 'auto' ? openWebSocket : undefined,
+          better: openWebSocket,
         },
         {
           onMessage: (message) => {
@@ -204,13 +203,12 @@ export class Connection {
     if (message.type === 'hello') this.#greet(message.heartbeat_ms)
     if (message.type === 'pong') clearTimeout(this.#deadline)
     this.#handlers.onMessage(message)
-    if (message.type === 'heartbeat') {
-      const isBehind = message.lag_ms > this.#options.staleAfterMs
-      const reason = isBehind ? 'the gateway is behind the database' : null
-      this.#tell(isBehind ? 'behind' : 'fresh', { lagMs: message.lag_ms, reason })
-    } else if (isFresh(message) && this.status.get().lagMs <= this.#options.staleAfterMs) {
-      this.#tell('fresh', { reason: null })
-    }
+    const isHeartbeat = message.type === 'heartbeat'
+    if (!isHeartbeat && !isFresh(message)) return
+    const lagMs = isHeartbeat ? message.lag_ms : this.status.get().lagMs
+    const isBehind = lagMs > this.#options.staleAfterMs
+    const reason = isBehind ? 'the gateway is behind the database' : null
+    this.#tell(isBehind ? 'behind' : 'fresh', { lagMs, reason })
   }
 
   #greet(heartbeatMs: number): void {
@@ -234,11 +232,10 @@ export class Connection {
 
   #cut(reason: string): void {
     this.#link?.close()
-    this.#end({ code: 1006, reason })
+    this.#end({ code: this.#link ? 1006 : 0, reason })
   }
 
   #end(end: LinkEnd): void {
-    this.#turn += 1
     const wasGreeted = this.#isGreeted
     const [comeback, meaning] = closeOf(end.code, end.reason)
     this.#forget()
@@ -250,7 +247,7 @@ export class Connection {
     const backMs = end.retryMs ?? backoffMs(this.#failures) + (comeback === 'later' ? LATER_MS : 0)
     this.#failures += 1
     // Without a way to renew it, a refused token waits for the page to bring another.
-    const isWaiting = comeback !== 'token' || this.#keeper.canRenew
+    const isWaiting = comeback !== 'token' || typeof this.#options.token === 'function'
     if (isWaiting) this.#retry = setTimeout(() => void this.#open(), backMs)
     this.#tell(wasGreeted ? 'lost' : 'failed', {
       reason: isBrowserOffline() ? 'the browser is offline' : meaning,
@@ -260,7 +257,7 @@ export class Connection {
 
   #tell(event: ConnectionEvent | null, change: Partial<ConnectionStatus>): void {
     const before = this.status.get()
-    const state = event ? NEXT_STATE[before.state][event] : before.state
+    const state = event ? nextState(before.state, event) : before.state
     if (event === 'fresh') this.#failures = 0
     const after = { ...before, ...change, state }
     if (JSON.stringify(before) !== JSON.stringify(after)) this.status.set(after)

@@ -17,7 +17,8 @@ export type OnEvent<R extends object = Row> = (
   together: readonly TableEvent<R>[],
 ) => void
 
-export type OnTableError = (error: TableError) => void
+/** Called with why a table cannot be followed, and with null when it is followed again. */
+export type OnTableError = (error: TableError | null) => void
 
 interface User {
   readonly onEvent: OnEvent
@@ -42,7 +43,7 @@ export class Events {
       this.#tell([{ type: 'resync', table: subscription.spec.table, reason: delivery.reason }])
     } else if (subscription.error !== this.#error) {
       const error = (this.#error = subscription.error)
-      if (error) for (const { onError } of this.#users) onError(error)
+      for (const { onError } of this.#users) onError(error)
     }
   }
 

@@ -6,7 +6,7 @@ import { LOADING, LiveSet } from './live-set.js'
 import type { SetState } from './live-set.js'
 import { Shared } from './shared.js'
 import type { Readable } from './store.js'
-import type { Spec } from './subscription.js'
+import type { Spec, TableError } from './subscription.js'
 import type { AnyName, RowOf, TableName } from './tables.js'
 import type { Operation, Row } from './wire.js'
 
@@ -31,7 +31,7 @@ export interface LiveOptions extends TableOptions, OrderOptions {}
 
 /** The changes of a table; nothing is asked of the gateway before it is used. */
 export interface TableFeed<R extends object = Row> extends AsyncIterable<TableEvent<R>> {
-  /** Calls back with what happens from now on; returns how to stop. */
+  /** Calls back with what happens from now on, and with what is wrong; returns how to stop. */
   subscribe(onEvent: OnEvent<R>, onError?: OnTableError): () => void
 }
 
@@ -85,7 +85,7 @@ export function openFeed(options: ConnectionOptions): OpenedFeed {
       subscribe,
       // Most pages use callbacks, and do not load it.
       async *[Symbol.asyncIterator]() {
-        yield* (await import('./lazy.js')).iterate<R>(name, subscribe)
+        yield* (await import('./lazy.js')).iterate<R>(name, subscribe, status)
       },
     }
   }
@@ -108,6 +108,6 @@ function specOf(table: string, { filter, columns, events }: EventOptions): Spec 
   return { table, filter, columns, events }
 }
 
-function complain(error: { readonly code: string; readonly message: string }): void {
-  console.error(`pgfeed: ${error.code}: ${error.message}`)
+function complain(error: TableError | null): void {
+  if (error) console.error(`pgfeed: ${error.code}: ${error.message}`)
 }

@@ -3,7 +3,7 @@ import { LATER_MS } from './codes.js'
 import { Connection } from './connection.js'
 import type { ConnectionHandlers, ConnectionOptions } from './connection.js'
 import type { Subscription } from './subscription.js'
-import type { EndReason, ErrorCode, ServerMessage } from './wire.js'
+import type { EndReason, ErrorCode, ServerMessage, SubscriptionMessage } from './wire.js'
 
 /** How long a connection that nobody uses stays, for the next page to find. */
 const IDLE_MS = 5_000
@@ -34,7 +34,7 @@ export class Hub implements ConnectionHandlers {
 
   onIdentity(): void {
     this.#each((one) => {
-      one.void('identity_changed')
+      one.renew()
     })
   }
 
@@ -93,7 +93,10 @@ export class Hub implements ConnectionHandlers {
         return
       case 'authenticated':
         this.#each((one) => {
-          if (one.remedy === 'token') this.#ask(one)
+          if (one.state !== 'refused') return
+          // What is bad to one reader, as a filter on a hidden column, may be good to another.
+          one.remedy = null
+          this.#ask(one)
         })
         return
       case 'error':
@@ -102,13 +105,13 @@ export class Hub implements ConnectionHandlers {
       case 'unsubscribed':
         if (message.reason) this.#refuse(message.id, message.reason, 'ended by the gateway')
         return
-      case 'hello':
-      case 'pong':
-        return
-      default:
+      default: {
+        // What is about the connection has no id.
+        const about = message as SubscriptionMessage
         this.#each((one) => {
-          if (one.id === message.id) one.receive(message)
+          if (one.id === about.id) one.receive(about)
         })
+      }
     }
   }
 
@@ -119,7 +122,9 @@ export class Hub implements ConnectionHandlers {
       // It may still run: a lane whose rows have another shape does.
       if (remedy === 'afresh' && id) this.connection.link?.unsubscribe(id)
       if (one.state === 'refused') return
-      const waitMs = remedy === 'later' ? LATER_MS + backoffMs(3) : backoffMs(0)
+      // What is gone for longer than a migration takes may stay so: it is asked for seldom.
+      const failures = remedy === 'gone' && code !== 'table_unwatched' ? 9 : 3
+      const waitMs = remedy === 'afresh' ? backoffMs(0) : LATER_MS + backoffMs(failures)
       one.retry = setTimeout(this.#ask, waitMs, one)
     })
   }

@@ -1,5 +1,6 @@
-// Strings and numbers, each taken whole, so that digits inside a string are left alone.
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g
+// A string is not taken whole: a pattern that could go back over megabytes of it would not fit the
+// engine's stack.
+const TOKEN = /\\.|"|-?\d[\d.eE+-]*/g
 const MAYBE_UNSAFE = /\d{16}/
 
 /**
@@ -7,11 +8,13 @@ const MAYBE_UNSAFE = /\d{16}/
  * keys that round to one number would otherwise be taken for one row.
  */
 export function parseJson(text: string): unknown {
+  let isInString = false
+  const quoteUnsafe = (token: string): string => {
+    if (token === '"') isInString = !isInString
+    const isUnsafe = !isInString && isLongInteger(token) && !Number.isSafeInteger(Number(token))
+    return isUnsafe ? `"${token}"` : token
+  }
   return JSON.parse(MAYBE_UNSAFE.test(text) ? text.replace(TOKEN, quoteUnsafe) : text)
-}
-
-function quoteUnsafe(token: string): string {
-  return isLongInteger(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token
 }
 
 /** Whether text is an integer that a double may not hold. */

@@ -38,7 +38,9 @@ export function openLanes(
   let asked: SubscribeRequest[] = []
   let token = options.token
   let isOver = false
-  const stopTrials = options.better ? keepTrying(options.better, options, handlers) : null
+  const better = options.transport === 'auto' ? options.better : undefined
+  const newest = (): LinkOptions => ({ ...options, token })
+  const stopTrials = better ? keepTrying(better, newest, handlers) : null
 
   function onMessage(message: ServerMessage): void {
     handlers.onMessage(message)
@@ -72,13 +74,14 @@ export function openLanes(
       lane.refuse('forbidden', OWN_ROWS)
       return
     }
+    const ask = options.fetch ?? fetch
     const send = (url: URL): Promise<Response> =>
-      options.fetch(url, {
+      ask(url, {
         headers: token ? { authorization: `Bearer ${token}` } : {},
         cache: 'no-store',
         signal: lane.signal,
       })
-    void run(lane, { options: { ...options, token }, send })
+    void run(lane, { options: newest(), send })
       .catch((error: unknown): Ending => ({ code: 1006, reason: messageOf(error), isDown: true }))
       .then((ending) => {
         if (lanes.has(lane) && !isOver) end(lane, ending)

@@ -36,11 +36,13 @@ export interface LinkOptions {
   /** Opens a socket. What only some pages load gets it from here, so that it is there once. */
   readonly dial: Dial
   readonly token: string | null
-  /** The transport that this one stands in for, to be tried now and then. */
+  /** What the page wants. */
+  readonly transport: Transport | 'auto'
+  /** The transport that this one stands in for under `auto`, to be tried now and then. */
   readonly better?: OpenLink | undefined
   readonly parse: (text: string) => unknown
   readonly WebSocket: typeof WebSocket
-  readonly fetch: typeof fetch
+  readonly fetch: typeof fetch | undefined
 }
 
 /** Opens a socket, whose end and messages are heard. */

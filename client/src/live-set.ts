@@ -1,3 +1,4 @@
+import { remedyFor } from './codes.js'
 import { RowSet } from './row-set.js'
 import { nextFrame } from './schedule.js'
 import { Store } from './store.js'
@@ -53,13 +54,13 @@ export class LiveSet extends Store<SetState> {
       case 'snapshot':
         this.#keyless = delivery.key.length === 0
         this.#held = []
-        this.#set.replace(this.#keyless ? [] : delivery.rows, delivery.key)
+        this.#set.replace(delivery.rows, delivery.key)
         this.#loaded = true
         break
       case 'changes':
         for (const change of delivery.changes) this.#held.push(change)
         if (!delivery.whole || !this.#loaded) return
-        if (!this.#keyless) this.#set.apply(this.#held)
+        this.#set.apply(this.#held)
         this.#held = []
         break
       case 'resync':
@@ -85,7 +86,8 @@ export class LiveSet extends Store<SetState> {
   }
 
   #status(error: TableError | null): SetStatus {
-    if (error && !error.retrying) return 'error'
+    // Rows of a table that is gone are not brought up to date, however often it is asked for.
+    if (error && (!error.retrying || remedyFor(error.code) === 'token')) return 'error'
     if (!this.#loaded) return 'loading'
     return this.#subscription?.isLive && this.#isConnectionLive() ? 'live' : 'stale'
   }

@@ -8,10 +8,10 @@ const COLLATOR: Intl.Collator = new Intl.Collator()
 /** Compares by columns, each ascending, or descending with a `-` before its name. */
 export function comparator(columns: readonly string[]): Comparator {
   const parts = columns.map((column) =>
-    column.startsWith('-') ? { name: column.slice(1), sign: -1 } : { name: column, sign: 1 },
+    column.startsWith('-') ? ([column.slice(1), -1] as const) : ([column, 1] as const),
   )
   return (a, b) => {
-    for (const { name, sign } of parts) {
+    for (const [name, sign] of parts) {
       const order = compareValues(a[name], b[name])
       if (order !== 0) return sign * order
     }

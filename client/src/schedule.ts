@@ -1,5 +1,6 @@
 const waiting = new Set<() => void>()
 let timer: ReturnType<typeof setTimeout> | undefined
+let frame: number | undefined
 
 /**
  * Runs `work` once before the next frame, with everything else asked for meanwhile, so that sets
@@ -11,12 +12,14 @@ export function nextFrame(work: () => void): void {
   if (timer !== undefined) return
   const hasFrames = typeof requestAnimationFrame === 'function'
   timer = setTimeout(run, hasFrames ? 100 : 0)
-  if (hasFrames) requestAnimationFrame(run)
+  if (hasFrames) frame = requestAnimationFrame(run)
 }
 
 function run(): void {
   clearTimeout(timer)
-  timer = undefined
+  // A tab hidden for hours would keep one for each round, and run them all when it is shown.
+  if (frame) cancelAnimationFrame(frame)
+  timer = frame = undefined
   const batch = [...waiting]
   waiting.clear()
   for (const work of batch) work()

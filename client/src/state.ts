@@ -18,19 +18,18 @@ const USUALLY = {
   close: 'closed',
 } as const
 
+type OpenState = Exclude<ConnectionState, 'closed'>
+
 // A missing cell is a compile error: every state answers every event.
-export const NEXT_STATE: Record<ConnectionState, Record<ConnectionEvent, ConnectionState>> = {
+export const NEXT_STATE: Record<OpenState, Record<ConnectionEvent, ConnectionState>> = {
   connecting: { ...USUALLY, woken: 'connecting' },
   live: { ...USUALLY, woken: 'live' },
   stale: { ...USUALLY, woken: 'stale' },
   // Stays offline through a further attempt, so that an indicator does not flicker.
   offline: { ...USUALLY, lost: 'offline', woken: 'connecting' },
-  closed: {
-    fresh: 'closed',
-    behind: 'closed',
-    lost: 'closed',
-    failed: 'closed',
-    woken: 'closed',
-    close: 'closed',
-  },
+}
+
+/** Nothing leads out of `closed`. */
+export function nextState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
+  return state === 'closed' ? state : NEXT_STATE[state][event]
 }

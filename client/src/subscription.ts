@@ -55,11 +55,12 @@ export class Subscription {
   /** When it is asked for again. */
   retry: ReturnType<typeof setTimeout> | undefined
   readonly #deliver: (delivery: Delivery) => void
+  /** What its cursor is of: table, columns and grant. Without a cursor it says nothing. */
   #shape: string | undefined
   #topic: string | null = null
   #key: readonly string[] = []
-  #pending: Change[] = []
-  readonly #seen: Set<string> = new Set<string>()
+  /** What no cursor has closed yet, once each, as it came. */
+  readonly #pending: Map<string, Change> = new Map<string, Change>()
   /** The rows of the snapshot under way; the position that they belong to is not ours before. */
   #rows: Row[] | null = null
   #rowsCut: Cut | null = null
@@ -81,24 +82,23 @@ export class Subscription {
 
   /** The request that resumes, or that begins with a snapshot where nothing is held. */
   ask(id: string): SubscribeRequest {
-    this.#forgetPending()
+    this.#pending.clear()
     this.id = id
     this.#rowsCut = null
     this.#rows = this.spec.snapshot && this.cursor === undefined ? [] : null
     this.#enter('asked')
-    return { id, ...this.spec, since: this.cursor, shape: this.#shape }
+    return { id, ...this.spec, since: this.cursor, shape: this.cursor && this.#shape }
   }
 
   receive(message: SubscriptionMessage): void {
     switch (message.type) {
       case 'subscribed':
-        this.#forgetPending()
+        this.#pending.clear()
         if (this.#rows) this.#rows = []
         this.#topic = message.topic
         this.#shape = message.shape
         this.#key = message.key
-        this.error = null
-        this.remedy = null
+        this.error = this.remedy = null
         this.#moveTo(message.cursor, true)
         // Told its columns anew after a change of the table, a live subscription stays live.
         this.#enter(message.live || this.state === 'live' ? 'live' : 'catching-up')
@@ -121,15 +121,9 @@ export class Subscription {
 
   change(change: Change): void {
     // The new key of a row comes under the same id as its old one.
-    const identity = change.id === undefined ? undefined : change.id + change.effect
-    if (identity !== undefined) {
-      if (this.#seen.has(identity)) return
-      this.#seen.add(identity)
-      this.#pending.push(change)
-      return
-    }
+    if (change.id) this.#pending.set(change.id + change.effect, change)
     // Outside the log there is no cursor to wait for.
-    this.#deliver({ type: 'changes', changes: [change], whole: !this.#torn })
+    else this.#deliver({ type: 'changes', changes: [change], whole: !this.#torn })
   }
 
   /** Everything up to `cursor` has come. */
@@ -141,16 +135,21 @@ export class Subscription {
   /** A position told while nothing happened. Never one that would skip what is still held. */
   advance(cursor: string): void {
     if (this.state !== 'live') return
-    if (this.#pending.length === 0 && !this.#torn && this.#rows === null) this.cursor = cursor
+    if (this.#pending.size === 0 && !this.#torn && this.#rows === null) this.cursor = cursor
   }
 
   /** Forgets the position: what is held was never, or is no longer, what the gateway has. */
   void(reason: ResyncReason): void {
-    this.#forgetPending()
+    this.#pending.clear()
     this.#torn = false
     this.cursor = undefined
-    this.#shape = undefined
     this.#deliver({ type: 'resync', reason })
+  }
+
+  /** Starts over for another person, to whom what was refused may be open. */
+  renew(): void {
+    this.error = this.remedy = null
+    this.void('identity_changed')
   }
 
   lost(): void {
@@ -160,8 +159,10 @@ export class Subscription {
 
   /** Takes an error and says what to do about it. */
   refuse(code: ErrorCode | EndReason, message: string): Remedy {
-    const remedy = remedyFor(code)
-    const retrying = remedy === 'later' || remedy === 'afresh'
+    let remedy = remedyFor(code)
+    // Until it is back, a table is refused like one that may not be read.
+    if (this.remedy === 'gone' && remedy !== 'afresh') remedy = 'gone'
+    const retrying = remedy !== 'token' && remedy !== 'never'
     this.remedy = remedy
     this.id = null
     if (remedy === 'afresh') this.void(code === 'bad_cursor' ? 'cursor_expired' : 'shape_changed')
@@ -189,17 +190,11 @@ export class Subscription {
   }
 
   #flush(whole: boolean): void {
-    this.#seen.clear()
-    const changes = this.#pending
-    this.#pending = []
+    const changes = [...this.#pending.values()]
+    this.#pending.clear()
     if (changes.length === 0 && !(whole && this.#torn)) return
     this.#torn = !whole
     this.#deliver({ type: 'changes', changes, whole })
-  }
-
-  #forgetPending(): void {
-    this.#pending = []
-    this.#seen.clear()
   }
 
   #enter(state: SubscriptionState): void {

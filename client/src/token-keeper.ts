@@ -16,31 +16,24 @@ const UNUSED = Symbol()
 export class TokenKeeper {
   readonly #get: GetToken | null = null
   readonly #handlers: TokenHandlers
-  #token: string | null = null
+  token: string | null = null
   #subject: unknown = UNUSED
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(source: GetToken | string | null, handlers: TokenHandlers) {
     if (typeof source === 'function') this.#get = source
-    else this.#token = source
+    else this.token = source
     this.#handlers = handlers
   }
 
-  /** Whether a refused token can be replaced without anyone's doing. */
-  get canRenew(): boolean {
-    return this.#get !== null
-  }
-
-  /** The token for a new connection. */
-  async take(): Promise<{ readonly token: string | null; readonly isOther: boolean }> {
-    const token = this.#get ? await this.#get() : this.#token
-    const isOther = this.#hold(token)
-    return { token, isOther }
+  /** Sees to the token for a new connection, and says whether it is another person's. */
+  async take(): Promise<boolean> {
+    return this.#hold(this.#get ? await this.#get() : this.token)
   }
 
   /** Takes a token from the page. */
   put(token: string | null): void {
-    const before = this.#token
+    const before = this.token
     if (this.#hold(token)) this.#handlers.onOther()
     else if (token !== null && token !== before) this.#handlers.onRenewed(token)
   }
@@ -54,22 +47,22 @@ export class TokenKeeper {
     const subject = subjectOf(token)
     const isOther = this.#subject !== UNUSED && this.#subject !== subject
     this.#subject = subject
-    this.#token = token
+    this.token = token
     this.#plan()
     return isOther
   }
 
   #plan(): void {
     this.rest()
-    const waitMs = refreshInMs(this.#token, Date.now())
+    const waitMs = refreshInMs(this.token, Date.now())
     if (waitMs !== null && this.#get) this.#timer = setTimeout(() => void this.#renew(), waitMs)
   }
 
   async #renew(): Promise<void> {
-    const before = this.#token
+    const before = this.token
     const token = await Promise.resolve(this.#get?.()).catch(() => null)
     // Overtaken by the page, or nothing new: when the old one ends, the gateway says so.
-    if (this.#token !== before) return
+    if (this.token !== before) return
     if (token) this.put(token)
     else this.#plan()
   }

@@ -4,17 +4,18 @@ const EVERY_MS = 60_000
 
 /**
  * Tries the better transport now and then beside the lesser one in use, which stays until the
- * gateway has said hello over the other. Returns how to stop.
+ * gateway has said hello over the other. The options are those of the moment: a token ends. Returns
+ * how to stop.
  */
 export function keepTrying(
   open: OpenLink,
-  options: LinkOptions,
+  options: () => LinkOptions,
   handlers: LinkHandlers,
 ): () => void {
   let trial: Link | undefined
   const timer = setInterval(() => {
     trial?.close()
-    trial = open(options, {
+    trial = open(options(), {
       onMessage: () => {
         trial?.close()
         handlers.onBetter?.()

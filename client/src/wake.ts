@@ -13,9 +13,10 @@ export function onWake({ wake, leave }: WakeHandlers): () => void {
     else if (document.visibilityState === 'visible') wake()
   }
   // Those of the document rise to the window, so that one place hears all.
-  const names = ['online', 'offline', 'visibilitychange', 'pageshow', 'pagehide']
   const aborter = new AbortController()
-  for (const name of names) addEventListener(name, hear, aborter)
+  for (const name of ['online', 'offline', 'visibilitychange', 'pageshow', 'pagehide']) {
+    addEventListener(name, hear, aborter)
+  }
   return () => {
     aborter.abort()
   }

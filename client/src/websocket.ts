@@ -1,3 +1,5 @@
+import { backoffMs } from './backoff.js'
+import { LATER_MS } from './codes.js'
 import type { Dial, Link, LinkHandlers, LinkOptions } from './link.js'
 import { Pace } from './pace.js'
 import type { ServerMessage } from './wire.js'
@@ -46,7 +48,17 @@ export const dial: Dial = (url, { WebSocket, token, parse }, onMessage, onEnd) =
   // Tells nothing that `onclose` does not, but Node's `ws` throws an error that nobody hears.
   socket.onerror = () => undefined
   socket.onmessage = (event: MessageEvent<string>) => {
-    onMessage(parse(event.data) as ServerMessage)
+    let message
+    try {
+      message = parse(event.data) as ServerMessage
+    } catch (error) {
+      // Skipped, it would be lost with the next cursor. Sent again it may well be read no better.
+      socket.onmessage = socket.onclose = null
+      socket.close()
+      onEnd({ code: 1006, reason: String(error), retryMs: LATER_MS + backoffMs(3) })
+      return
+    }
+    onMessage(message)
   }
   socket.onclose = ({ code, reason }) => {
     const [, retryMs] = /retry_ms=(\d+)/.exec(reason) ?? []

@@ -52,6 +52,13 @@ test('a change shows up by itself, an update with what became what', async () =>
   await row('courses').getByRole('cell', { name: '2', exact: true }).waitFor()
 })
 
+test('a row that gets another key is shown to leave and to enter', async () => {
+  await dev.sql("insert into courses (id, title) values (7001, 'Rekeyed')")
+  await dev.sql('update courses set id = 7002 where id = 7001')
+  await changes('7001').filter({ hasText: 'leave' }).waitFor()
+  await changes('7002').filter({ hasText: 'enter' }).waitFor()
+})
+
 test('a value that looks like markup is shown as text, and runs nothing', async () => {
   const hostile = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>`
   await dev.sql(`insert into courses (title) values ('${hostile}')`)

@@ -11,10 +11,14 @@ export interface UseTableChangesOptions extends EventOptions {
   readonly feed?: string | undefined
 }
 
+type Errors = Readonly<Record<string, TableError | null>>
+
+const NO_ERRORS: Errors = {}
+
 /**
  * Calls back for each change of the tables, and for each `resync`, after which what was built
  * from changes is to be read anew. A callback made anew at each render does not resubscribe.
- * Returns why a table cannot be followed, if so.
+ * Returns why a table cannot be followed, if so: of several the first.
  */
 export function useTableChanges<N extends TableName>(
   tables: readonly N[],
@@ -32,7 +36,7 @@ export function useTableChanges(
   { feed, ...options }: UseTableChangesOptions = {},
 ): TableError | null {
   const source = useFeed(feed)
-  const [error, setError] = useState<TableError | null>(null)
+  const [errors, setErrors] = useState(NO_ERRORS)
   const latest = useRef(onChange)
   useEffect(() => {
     latest.current = onChange
@@ -41,14 +45,17 @@ export function useTableChanges(
   useEffect(() => {
     const [names, wish] = JSON.parse(key) as [string[], EventOptions]
     const call: OnEvent = (...event) => {
-      setError(null)
       latest.current(...event)
     }
-    const leaves = names.map((name) => source.table<Row>(name, wish).subscribe(call, setError))
+    const leaves = names.map((name) =>
+      source.table<Row>(name, wish).subscribe(call, (error) => {
+        setErrors((before) => ({ ...before, [name]: error }))
+      }),
+    )
     return () => {
-      setError(null)
+      setErrors(NO_ERRORS)
       for (const leave of leaves) leave()
     }
   }, [source, key])
-  return error
+  return tables.map((name) => errors[name]).find(Boolean) ?? null
 }

@@ -180,7 +180,7 @@ test('a feed’s socket that leads nowhere is found out, and left', async () => 
   const [, feed] = student()
   const registrations = watch(feed.live<Registration>('registrations'))
   await registrations.shows('id', [1])
-  scene.gateway.freeze()
+  await scene.gateway.freeze()
   await until('silence to be noticed', () => feed.connection.get().state !== 'live')
   await until('the set to say so too', () => registrations.set.get().status === 'stale')
   expect(registrations.set.get().rows).toMatchObject([{ id: 1 }])

@@ -98,7 +98,7 @@ test('a gateway that falls silent is noticed, left, and found again', async () =
   client.connection.subscribe(() => states.push(client.connection.get().state))
   const courses = watch(client.live<Course>('courses'))
   await courses.shows('title', [])
-  scene.gateway.freeze()
+  await scene.gateway.freeze()
   await until('silence to be noticed', () => states.includes('stale'))
   await until('it to be left', () => client.connection.get().state === 'connecting')
   await insert(['a'])

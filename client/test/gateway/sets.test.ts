@@ -1,10 +1,14 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { sign } from '../support/gateway.js'
 import { Scene, watch } from '../support/scene.js'
 import type { Course } from '../support/scene.js'
 import { until } from '../support/until.js'
 
 let scene: Scene
-afterEach(() => scene.strike())
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await scene.strike()
+})
 
 describe.each(['websocket', 'sse', 'poll'] as const)('over %s a set', (transport) => {
   test('is the snapshot, and then what becomes of it', async () => {
@@ -111,4 +115,21 @@ test('bigint keys beyond 2^53 stay apart', async () => {
   await set.shows('id', [1, '9223372036854775806'])
   await scene.sql('insert into t values (9223372036854775807)')
   await set.shows('id', [1, '9223372036854775806', '9223372036854775807'])
+})
+
+test('of a table that was dropped comes back when the table does, however late', async () => {
+  // The shortest waits: 5 s each, instead of up to 35.
+  vi.spyOn(Math, 'random').mockReturnValue(0)
+  const columns = '(id bigint primary key, title text)'
+  scene = await Scene.set({ tables: [`create table t ${columns}`], watched: ['t'] })
+  await scene.sql("insert into t values (1, 'before')")
+  const set = watch(scene.client({ token: sign({ sub: 'ada' }) }).live<{ title: string }>('t'))
+  await set.shows('title', ['before'])
+  await scene.sql('drop table t')
+  await until('the refusal', () => set.set.get().error?.code === 'forbidden', 40_000)
+  expect(set.set.get()).toMatchObject({ status: 'error', rows: [] })
+  await scene.transaction(`create table t ${columns}`, "insert into t values (1, 'after')")
+  await scene.sql("select pgfeed.watch('t')")
+  await until('the new rows', () => set.set.get().rows[0]?.title === 'after', 40_000)
+  expect(set.set.get()).toMatchObject({ status: 'live', error: null })
 })

@@ -18,9 +18,16 @@ rows = "person=eq.{claims.sub}"
 let scene: Scene
 afterEach(() => scene.strike())
 
-async function set(): Promise<void> {
+const EDITORS_SEE_WHOSE = `[[tables."public.notes".grants]]
+read = "anyone"
+columns = ["id", "text"]
+[[tables."public.notes".grants]]
+read = ["editor"]
+`
+
+async function set(toml: string = TOML): Promise<void> {
   const settings = { ACCESS__DEFAULT: 'nobody' }
-  scene = await Scene.set({ tables: TABLES, watched: ['notes'], toml: TOML, settings })
+  scene = await Scene.set({ tables: TABLES, watched: ['notes'], toml, settings })
   await scene.sql("insert into notes values (1, 'ada', 'a1'), (2, 'bob', 'b1')")
 }
 
@@ -45,6 +52,18 @@ test('without a token a table is refused, and opens with a sign-in', async () =>
   expect(notes.set.get().error?.code).toBe('unauthorized')
   client.setToken(sign({ sub: 'ada' }))
   await notes.shows('text', ['a1'])
+})
+
+test.each([
+  ['a sign-in', null],
+  ['a new role', sign({ sub: 'ada' })],
+])('a filter on a hidden column is refused, and works after %s', async (_, token) => {
+  await set(EDITORS_SEE_WHOSE)
+  const client = scene.client({ token })
+  const notes = watch(client.live<Note>('notes', { filter: 'person=eq.bob' }))
+  await until('the refusal', () => notes.set.get().error?.code === 'bad_filter')
+  client.setToken(sign({ sub: 'ada', role: 'editor' }))
+  await notes.shows('text', ['b1'])
 })
 
 test('another person’s token takes the rows of the first off the screen', async () => {

@@ -51,7 +51,7 @@ test('a socket that leads nowhere any more is found out when the page wakes', as
   const client = scene.client()
   client.table('courses').subscribe(() => undefined)
   await live(client)
-  scene.gateway.freeze()
+  await scene.gateway.freeze()
   window.dispatchEvent(new Event('online'))
   await until('it to be found out', () => client.connection.get().state !== 'live', 10_000)
   scene.gateway.thaw()

@@ -1,9 +1,12 @@
 // @vitest-environment jsdom
 import { useState, version } from 'react'
 import type { ReactNode } from 'react'
-import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { createClient } from '../../src/index.js'
 import type { Client, TableEvent } from '../../src/index.js'
 import { PgfeedProvider, useConnection, useTable, useTableChanges } from '../../src/react/index.js'
+import { FakeSocket, changeOf } from '../support/fake-socket.js'
+import { sign } from '../support/gateway.js'
 import { mount as mountPage, unmountAll } from './mount.js'
 import { Scene, brief, live } from '../support/scene.js'
 import type { Course } from '../support/scene.js'
@@ -124,6 +127,50 @@ test('a table that is refused is an error, not an empty list', async () => {
   }
   const page = mount(<Page />)
   await until('the refusal', () => page.textContent === 'error unauthorized unauthorized')
+})
+
+describe('of several tables', () => {
+  let socket: FakeSocket
+  let page: HTMLElement
+
+  beforeEach(async () => {
+    FakeSocket.opened.length = 0
+    const token = sign({ sub: 'ada' })
+    client = createClient({ url: scene.gateway.url, WebSocket: FakeSocket, token })
+    function Page(): ReactNode {
+      const [count, setCount] = useState(0)
+      const error = useTableChanges(['courses', 'secret'], () => {
+        setCount((before) => before + 1)
+      })
+      return `${String(count)} ${error?.code ?? 'followed'}`
+    }
+    page = mount(<Page />)
+    await until('the socket', () => FakeSocket.opened.length === 1)
+    socket = FakeSocket.last
+    socket.greet()
+    socket.snapshot('courses', [])
+    const id = socket.idOf('secret')
+    socket.tell({ type: 'error', id, code: 'forbidden', message: 'not for you' })
+    await until('the refusal', () => page.textContent === '0 forbidden')
+  })
+  afterEach(() => {
+    client.close()
+  })
+
+  test('a change in one does not lift the error of another', async () => {
+    const topic = socket.idOf('courses')
+    socket.tell(changeOf('courses', { id: '1', topic }))
+    socket.tell({ type: 'cursor', cursor: 'c1' })
+    await until('the change', () => page.textContent.startsWith('1'))
+    expect(page.textContent).toBe('1 forbidden')
+  })
+
+  test('an error goes when the table is followed again, before anything changes', async () => {
+    client.setToken(sign({ sub: 'ada', role: 'admin' }))
+    socket.tell({ type: 'authenticated', expires_at: '' })
+    socket.snapshot('secret', [])
+    await until('the recovery', () => page.textContent === '0 followed')
+  })
 })
 
 test('a set that is not enabled asks for nothing', async () => {

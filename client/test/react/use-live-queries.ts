@@ -4,7 +4,7 @@ import { useTableChanges } from '../../src/react/index.js'
 export function useLiveQueries(tables: string[]): void {
   const queries = useQueryClient()
   useTableChanges(tables, (event, index) => {
-    // Once for a transaction, however many rows it changed.
+    // Once for all that came together, however many rows that changed.
     if (index === 0) void queries.invalidateQueries({ queryKey: [event.table] })
   })
 }

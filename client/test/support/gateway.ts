@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHmac } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -91,8 +91,14 @@ export class Gateway {
     await ended
   }
 
-  freeze(): void {
+  /** Stops it, and waits until no thread of it runs: one may still answer after the signal. */
+  async freeze(): Promise<void> {
     this.#process?.kill('SIGSTOP')
+    const tasks = `/proc/${String(this.#process?.pid)}/task`
+    await until('every thread to stand still', async () => {
+      const stats = (await readdir(tasks)).map((task) => readFile(`${tasks}/${task}/stat`, 'utf8'))
+      return (await Promise.all(stats)).every((stat) => /\) [Tt] /.test(stat))
+    })
   }
 
   thaw(): void {

@@ -19,3 +19,15 @@ test('two bigint keys that round to one number stay two', () => {
   const [a, b] = parseJson('[9223372036854775806,9223372036854775807]') as unknown[]
   expect(a).not.toEqual(b)
 })
+
+test.each([
+  ['letters', 'x'.repeat(20_000_000)],
+  ['digits', '1'.repeat(20_000_000)],
+  ['escapes', '\\"'.repeat(5_000_000)],
+])('a string of 20 MB of %s is read beside a long integer', (_, text) => {
+  const id = '9007199254740993'
+  const read = parseJson(`{"text":${JSON.stringify(text)},"id":${id}}`) as Record<string, unknown>
+  expect(read['id']).toBe(id)
+  // Compared without printing megabytes where it fails.
+  expect(read['text'] === text).toBe(true)
+})

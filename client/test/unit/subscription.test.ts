@@ -173,6 +173,25 @@ describe('a position', () => {
     ])
   })
 
+  test.each(['after subscribed', 'alone'])('told by a resync %s keeps its shape', (when) => {
+    const it = subscription()
+    it.ask('1')
+    it.receive(subscribed('c0', { shape: 'old' }))
+    if (when === 'after subscribed') it.receive(subscribed('c0', { shape: 'S' }))
+    const shape = when === 'alone' ? 'old' : 'S'
+    it.receive({ type: 'resync', id: '1', reason: 'capture_gap', cursor: 'c5' })
+    it.lost()
+    expect(it.ask('2')).toMatchObject({ since: 'c5', shape })
+  })
+
+  test('that was given up takes its shape with it', () => {
+    const it = subscription()
+    it.ask('1')
+    it.receive(subscribed('c0'))
+    it.refuse('access_revoked', '')
+    expect(it.ask('2')).toMatchObject({ since: undefined, shape: undefined })
+  })
+
   test('that the gateway does not know is asked for afresh', () => {
     const it = subscription()
     it.ask('1')

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { openLanes } from '../../src/lanes.js'
 import type { Link, LinkHandlers, LinkOptions } from '../../src/link.js'
 import { keepTrying } from '../../src/trial.js'
 
@@ -36,7 +37,7 @@ test('a better transport is tried each minute, and taken when it is greeted', ()
       better += 1
     },
   }
-  const stop = keepTrying(open, OPTIONS, handlers)
+  const stop = keepTrying(open, () => OPTIONS, handlers)
   expect(opened).toHaveLength(0)
   vi.advanceTimersByTime(120_000)
   expect(opened).toHaveLength(2)
@@ -47,4 +48,20 @@ test('a better transport is tried each minute, and taken when it is greeted', ()
   stop()
   vi.advanceTimersByTime(600_000)
   expect(opened).toHaveLength(2)
+})
+
+test('a token renewed over the lesser transport is what the better one is tried with', () => {
+  const tokens: (string | null)[] = []
+  const better = (options: LinkOptions): Link => {
+    tokens.push(options.token)
+    return { close: () => undefined } as Link
+  }
+  const options = { transport: 'auto', token: 'first', better } as unknown as LinkOptions
+  const handlers = { onMessage: () => undefined, onEnd: () => undefined }
+  const link = openLanes(options, handlers, () => new Promise(() => undefined), false)
+  vi.advanceTimersByTime(60_000)
+  link.authenticate('second')
+  vi.advanceTimersByTime(60_000)
+  link.close()
+  expect(tokens).toEqual(['first', 'second'])
 })

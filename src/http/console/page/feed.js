@@ -26,7 +26,7 @@ const BACKOFF_MAX_MS = 30_000
 /** The gateway takes 20 messages a second by default. */
 const PACE_MS = 70
 const AT_ONCE = 10
-/** Changes come at least once over reconnects: so many ids are remembered. */
+/** Changes come at least once over reconnects: so many are remembered. */
 const SEEN_MAX = 5_000
 
 /** What a close means to who looks on; every other close is waited out. */
@@ -240,8 +240,10 @@ export class Feed {
   #change(change) {
     // A change that only a NOTIFY told has no id, and cannot come twice.
     if (typeof change.id === 'string') {
-      if (this.#seen.has(change.id)) return
-      this.#seen.add(change.id)
+      // An UPDATE of the key is two changes under one id.
+      const identity = change.id + change.effect
+      if (this.#seen.has(identity)) return
+      this.#seen.add(identity)
       if (this.#seen.size > SEEN_MAX) {
         for (const oldest of this.#seen) {
           this.#seen.delete(oldest)
