@@ -4,7 +4,7 @@
 //! and no overlap. Its position is the newest tick and the log rows that its own snapshot sees
 //! since.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use deadpool_postgres::{Object, Transaction};
 use futures::TryStreamExt as _;
@@ -32,7 +32,8 @@ use crate::{
         position::{Since, check},
     },
     feed::{
-        ChangeLog as _, Image, LogError, Topic, encode,
+        ChangeLog as _, Columns, Image, LogError, Topic, encode,
+        filter::CompiledFilter,
         log::{Guest, RowPiece, RowPieces, RowsAt, RowsError},
     },
     tasks,
@@ -272,17 +273,28 @@ async fn rows(
     let mut count = ROWS_FIRST;
     loop {
         let most = i32::try_from(count).unwrap_or(i32::MAX);
-        let step = transaction.query_portal(&portal, most);
-        let found = within(PIECE_LIMIT, doing, step).await?;
-        let is_last = found.len() < count;
-        let mut texts = Vec::with_capacity(found.len());
-        for row in &found {
+        let step = transaction.query_portal_raw(&portal, most);
+        let mut found = pin!(within(PIECE_LIMIT, doing, step).await?);
+        // Counted as read, for a reader may see little of a large row.
+        let (mut fetched, mut bytes, mut waiting) = (0, 0, 0);
+        let mut texts = Vec::new();
+        while let Some(row) = within(PIECE_LIMIT, doing, found.try_next()).await? {
             let JsonText(text) = row.try_get(0).map_err(|error| failed(doing, &error))?;
+            fetched += 1;
+            bytes += text.len();
+            waiting += text.len();
             texts.extend(shown(topic, &Row::new(text)));
+            if waiting >= PIECE_BYTES && !texts.is_empty() {
+                waiting = 0;
+                let rows = std::mem::take(&mut texts);
+                if !pieces.send(Ok(RowPiece { topic: at, rows, is_last: false })).await {
+                    return Ok(false);
+                }
+            }
         }
-        let bytes: usize = texts.iter().map(String::len).sum();
-        let piece = RowPiece { topic: at, rows: texts, is_last };
-        if !pieces.send(Ok(piece)).await {
+        let is_last = fetched < count;
+        let has_more = is_last || !texts.is_empty();
+        if has_more && !pieces.send(Ok(RowPiece { topic: at, rows: texts, is_last })).await {
             return Ok(false);
         }
         if is_last {
@@ -319,8 +331,8 @@ fn query(topic: &Topic) -> (String, Vec<String>) {
         let granted = if any.is_empty() { "false".to_owned() } else { any.join(" or ") };
         clauses.push(format!("({granted})"));
     }
-    let name = name(topic);
-    let mut sql = format!("select pg_catalog.row_to_json(pgfeed_row.*) from {name} as pgfeed_row");
+    let (name, row) = (name(topic), row(topic));
+    let mut sql = format!("select {row} from {name} as pgfeed_row");
     if !clauses.is_empty() {
         sql.push_str(" where ");
         sql.push_str(&clauses.join(" and "));
@@ -328,8 +340,29 @@ fn query(topic: &Topic) -> (String, Vec<String>) {
     (sql, values)
 }
 
+/// The JSON of what is needed of a row: what is shown of it, and what decides on that.
+fn row(topic: &Topic) -> String {
+    let spec = &topic.spec;
+    let granted = spec.grant.columns();
+    let shown = spec.columns.as_ref().map_or_else(|| granted.clone(), |it| it.and(&granted));
+    let grants = spec.grant.parts().iter().filter_map(|part| part.rows.as_ref());
+    let filters = spec.filter.iter().chain(grants);
+    let of = |filter: &CompiledFilter| Columns::new(filter.columns().iter().copied());
+    let needed = filters.fold(shown, |needed, filter| needed.or(&of(filter)));
+    if needed.count() == spec.table.columns.len() {
+        return "pg_catalog.row_to_json(pgfeed_row.*)".to_owned();
+    }
+    let column = |place: usize| format!("pgfeed_row.{}", quoted(&spec.table.columns[place].name));
+    let columns: Vec<String> = needed.places().map(column).collect();
+    let columns = columns.join(", ");
+    format!("(select pg_catalog.row_to_json(part.*) from (select {columns}) as part)")
+}
+
 fn name(topic: &Topic) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let name = &topic.spec.table.name;
     format!("{}.{}", quoted(&name.schema), quoted(&name.name))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
