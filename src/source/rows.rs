@@ -30,7 +30,9 @@ macro_rules! not_seen {
     };
 }
 
-/// Which relations have new rows, what each is told as, and that table's shape now.
+/// Which relations have new rows, what each is told as, and that table's shape now. A row trigger
+/// written by hand on a partitioned table is copied to its partitions, whose rows name those: they
+/// are told as the table that has the trigger itself.
 const RELATIONS: &str = concat!(
     "select d.watch, d.rel, c.oid, c.shape
        from (select l.watch, l.rel from ",
@@ -42,7 +44,16 @@ const RELATIONS: &str = concat!(
               from pg_catalog.pg_class c
               join pg_catalog.pg_namespace n on n.oid = c.relnamespace ",
     shape_of!(),
-    " where c.oid = coalesce(w.rel::oid, d.rel) offset 0) c on true"
+    " where c.oid = coalesce(w.rel::oid,
+              (select up.relid
+                 from pg_catalog.pg_partition_ancestors(d.rel::regclass)
+                        with ordinality up(relid, place)
+                where exists (select from pg_catalog.pg_trigger t
+                                join pg_catalog.pg_proc p on p.oid = t.tgfoid
+                               where t.tgrelid = up.relid and t.tgparentid = 0
+                                 and not t.tgisinternal and p.proname = 'notify_table_change')
+                order by up.place limit 1),
+              d.rel) offset 0) c on true"
 );
 
 /// The rows: transactions by the highest id of each, so that the changes of a row are in commit
