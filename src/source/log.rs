@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use deadpool_postgres::{Object, Pool};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_postgres::{Client, Row, types::ToSql};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     catalog,
@@ -61,12 +62,18 @@ const READING: &[(&str, &str)] = &[
     ("max_parallel_workers_per_gather", "0"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    // A read that was given up ends soon.
+    ("client_connection_check_interval", "1s"),
 ];
+
+/// Rows come as fast as those who asked take them; a limit of the whole would break a large read
+/// off at the same place for ever.
+const UNHURRIED: (&str, &str) = ("statement_timeout", "0");
 
 /// Plans the statements of one transaction so, and tells whether a tick is there.
 fn planning() -> String {
     let set = |(name, value): &(&str, &str)| format!(", set_config('{name}', '{value}', true)");
-    let settings: String = READING.iter().map(set).collect();
+    let settings: String = READING.iter().chain([&UNHURRIED]).map(set).collect();
     format!("select exists (select from pgfeed.tick where id = $1 and tag = $2){settings}")
 }
 
@@ -86,18 +93,18 @@ impl PgLog {
         Self { target, pool, wake, row_bytes_max, shapes: Arc::default() }
     }
 
-    async fn connect(&self) -> Result<Client, LogError> {
+    async fn connect(&self) -> Result<(Client, AbortOnDropHandle<()>), LogError> {
         let (client, connection) =
             self.target.connect(&[SESSION, READING].concat()).await.map_err(|error| LogError {
                 is_transient: error.is_transient(),
                 message: tell(&error),
             })?;
-        drop(tasks::spawn("reader connection", async move {
+        let connection = tasks::spawn("reader connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "The reader's connection ended.");
             }
-        }));
-        Ok(client)
+        });
+        Ok((client, AbortOnDropHandle::new(connection)))
     }
 
     /// Records how much of the pool is in use.
@@ -128,7 +135,7 @@ impl ChangeLog for PgLog {
 
     async fn follow(&self, from: Option<&Position>) -> Result<Start<Reader>, LogError> {
         let doing = "starting to follow the log";
-        let client = self.connect().await?;
+        let (client, connection) = self.connect().await?;
         within(STEP_LIMIT, doing, check_server(&client)).await??;
         // First of all, for it may begin a new history.
         within(STEP_LIMIT, doing, make_tick(&client)).await?;
@@ -153,7 +160,8 @@ impl ChangeLog for PgLog {
         };
         within(STEP_LIMIT, doing, client.batch_execute(PRESENT)).await?;
         let rest = (Arc::clone(&self.wake), Arc::clone(&self.shapes), self.row_bytes_max);
-        let reader = Reader::new(client, &position.tick, Arc::clone(&catalog), rest).await?;
+        let connected = (client, connection);
+        let reader = Reader::new(connected, &position.tick, Arc::clone(&catalog), rest).await?;
         let ticks = ticks.into_iter().map(Arc::new).collect();
         Ok(Start { reader, position, catalog, ticks, is_other_history })
     }

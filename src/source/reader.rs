@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_postgres::{Client, Error, Statement};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::commit::Commit;
 use super::{
@@ -38,9 +39,12 @@ const CATALOG_EVERY: Duration = Duration::from_secs(4);
 /// But told that it changed, no more often than this: any role may send a NOTIFY.
 const CATALOG_APART: Duration = Duration::from_millis(200);
 
+/// What a read begins with. The rows behind it come as fast as clients take them, so the server's
+/// limit of a statement is off to the end of the transaction: it would break a large read off at
+/// the same place for ever. Here every step has a limit.
 const HEAD: &str = "
     select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text, m.history::text,
-           (select min(id) from pgfeed.tick)
+           (select min(id) from pgfeed.tick), pg_catalog.set_config('statement_timeout', '0', true)
       from pgfeed.meta m
       left join lateral (select id, tag, snap from pgfeed.tick order by id desc limit 1) t on true";
 
@@ -51,6 +55,8 @@ const BEGIN: &str = "begin isolation level repeatable read, read only";
 /// Follows the log. Owned by the relay; ends with its connection.
 pub struct Reader {
     client: Arc<Client>,
+    /// A read that is given up ends in the database too.
+    _connection: AbortOnDropHandle<()>,
     statements: Statements,
     head: Statement,
     writers_wait: Statement,
@@ -97,7 +103,7 @@ struct Begun {
 impl Reader {
     /// A reader of everything that `base` has not seen.
     pub(super) async fn new(
-        client: Client,
+        (client, connection): (Client, AbortOnDropHandle<()>),
         base: &Tick,
         catalog: Arc<Catalog>,
         (wake, shapes, row_bytes_max): (Arc<Wake>, Arc<Shapes>, usize),
@@ -109,6 +115,7 @@ impl Reader {
         let writers_wait = within(STEP_LIMIT, doing, step).await?;
         Ok(Self {
             client: Arc::new(client),
+            _connection: connection,
             statements,
             head,
             writers_wait,

@@ -53,15 +53,16 @@ const PIECE_LIMIT: Duration = Duration::from_mins(1);
 /// A transaction whose position takes too many words to tell is begun again behind a new tick.
 const TRIES: usize = 3;
 
-/// A row's text is as the triggers write it. The log wants plans that tables do not.
+/// A row's text is as the triggers write it. Its reader takes the time that its patience allows.
 const SETTINGS: &str = "
     set local timezone = 'UTC'; set local datestyle = 'ISO, MDY';
     set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
-    set local extra_float_digits = 1;";
+    set local extra_float_digits = 1; set local statement_timeout = 0;";
 
-const PLANS: &str = "
-    set local enable_seqscan = on; set local enable_hashjoin = on;
-    set local enable_mergejoin = on;";
+/// The log wants a plan by its index, where tables do not: whatever its statistics say.
+const FOR_LOG: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;";
+
+const FOR_TABLES: &str = "set local enable_seqscan = on; set local enable_bitmapscan = on;";
 
 /// The server looks whether we are still there while it searches.
 const WATCH: &str = "set local client_connection_check_interval = '1s';";
@@ -224,7 +225,8 @@ async fn place(
             |locked| locked.map_err(|error| failed(doing, &error)),
         )?,
     }
-    within(STEP_LIMIT, doing, transaction.batch_execute(&[SETTINGS, WATCH].concat())).await?;
+    let settings = [SETTINGS, WATCH, FOR_LOG].concat();
+    within(STEP_LIMIT, doing, transaction.batch_execute(&settings)).await?;
     let newest = within(STEP_LIMIT, doing, transaction.query_one(TICK, &[])).await?;
     let newest = tick(&newest).map_err(|error| failed(doing, &error))?;
     for topic in topics {
@@ -248,7 +250,7 @@ async fn place(
         Ok::<_, Error>(())
     };
     within(PIECE_LIMIT, doing, read).await?;
-    within(STEP_LIMIT, doing, transaction.batch_execute(PLANS)).await?;
+    within(STEP_LIMIT, doing, transaction.batch_execute(FOR_TABLES)).await?;
     Ok(Position { tick: Arc::new(newest), since: Arc::new(since) })
 }
 

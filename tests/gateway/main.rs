@@ -35,3 +35,4 @@ mod support;
 mod talk;
 mod tokens;
 mod transports;
+mod unhurried;
