@@ -16,7 +16,7 @@ use super::{
     log::{Head, Start},
 };
 use crate::{
-    change::{Change, Snapshot, cursor::RUNS_MAX, position::Progress},
+    change::{Change, Snapshot, Table, cursor::RUNS_MAX, position::Progress},
     tasks,
 };
 
@@ -105,7 +105,7 @@ impl<L: ChangeLog> Relay<L> {
                 return error;
             }
             while let Ok(change) = self.undurable_rx.try_recv() {
-                self.publish_undurable(change);
+                self.publish_undurable(change).await;
             }
         }
     }
@@ -191,7 +191,17 @@ impl<L: ChangeLog> Relay<L> {
         self.hub.publish(Piece { rows, position, sees: Arc::clone(sees), cut, notices });
     }
 
-    fn publish_undurable(&mut self, change: Change) {
+    /// Publishes a change that is in no log, if its table is still what it was when it was heard:
+    /// places of columns are those of one definition.
+    async fn publish_undurable(&mut self, change: Change) {
+        let table = &change.table;
+        let is_known = |now: &Arc<Table>| now.shape == table.shape;
+        if !self.hub.catalog().table(table.oid).is_some_and(is_known) {
+            metrics::counter!("pgfeed_notify_ignored_total").increment(1);
+            tracing::warn!(table = %table.name, "A payload was ignored: its table has changed.");
+            return;
+        }
+        self.hub.has_room().await;
         let position = self.progress().position();
         let sees = self.sees.clone().unwrap_or_else(|| Arc::new(position.tick.snapshot.clone()));
         let row = LogRow { id: 0, xid: 0, at: change.at, body: Body::Change(change) };

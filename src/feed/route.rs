@@ -94,7 +94,8 @@ impl RouteBuilder {
     }
 }
 
-/// A change was too large to be logged and the topic cannot be told what it means.
+/// The topic cannot be told what a change means: it was too large to be logged, or is of another
+/// definition of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unjudged;
 
@@ -104,6 +105,24 @@ pub fn messages_of<'a>(
     rows: impl IntoIterator<Item = &'a LogRow>,
     topics: &[(Arc<Topic>, Addressee<'_>)],
 ) -> Result<Vec<Message>, Unjudged> {
+    let each = builders(rows, topics).into_iter().map(RouteBuilder::finish);
+    Ok(merged(each.collect::<Result<_, _>>()?))
+}
+
+/// The same without the topics that cannot be told what some change means.
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
+pub fn messages_judged<'a>(
+    rows: impl IntoIterator<Item = &'a LogRow>,
+    topics: &[(Arc<Topic>, Addressee<'_>)],
+) -> Vec<Message> {
+    merged(builders(rows, topics).into_iter().filter_map(|it| it.finish().ok()).collect())
+}
+
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in impl Trait is unstable")]
+fn builders<'a>(
+    rows: impl IntoIterator<Item = &'a LogRow>,
+    topics: &[(Arc<Topic>, Addressee<'_>)],
+) -> Vec<RouteBuilder> {
     let mut builders: Vec<RouteBuilder> = topics.iter().map(|_| RouteBuilder::default()).collect();
     for (order, row) in (0_u32..).zip(rows) {
         let Body::Change(change) = &row.body else { continue };
@@ -115,12 +134,14 @@ pub fn messages_of<'a>(
             }
         }
     }
-    let mut merged = Vec::new();
-    for builder in builders {
-        merged.extend(builder.finish()?);
+    builders
+}
+
+fn merged(mut each: Vec<Vec<Message>>) -> Vec<Message> {
+    if each.len() == 1 {
+        return each.pop().unwrap_or_default();
     }
-    if topics.len() > 1 {
-        merged.sort_by_key(|message| message.order);
-    }
-    Ok(merged)
+    let mut merged: Vec<Message> = each.into_iter().flatten().collect();
+    merged.sort_by_key(|message| message.order);
+    merged
 }

@@ -11,7 +11,7 @@ use crate::{
         LogError, LogRow,
         cut::{Cut, Cutter},
         encode::Addressee,
-        route::messages_of,
+        route::messages_judged,
     },
     wire::{
         Frames,
@@ -77,8 +77,9 @@ async fn send(shared: &Arc<Shared>, piece: &[LogRow], progress: &Progress, cut: 
         topics.retain(|topic| live.contains(&topic.id));
         let ids: Vec<u64> = topics.iter().map(|topic| topic.id).collect();
         let topics: Vec<_> = topics.into_iter().map(|topic| (topic, Addressee::Topic)).collect();
-        // What cannot be judged ends its topic by a notice, which the queue has by now.
-        let mut messages = messages_of(piece, &topics).unwrap_or_default();
+        // A topic that cannot be told ends by a notice, which the queue has or will have. The
+        // others go on, and are told all.
+        let mut messages = messages_judged(piece, &topics);
         let changes = messages.len() as u64;
         if !messages.is_empty() && cut.may_tell() && progress.runs() <= RUNS_MAX {
             let text = progress.position().cursor().to_text();

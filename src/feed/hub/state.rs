@@ -215,7 +215,8 @@ impl State {
             let oid = change.table.oid;
             let Some(topics) = self.by_table.get(&oid) else { continue };
             let images = Images::of(change);
-            let is_blind = change.new.is_none() && change.old.is_none();
+            // Of a row too large to be logged, the former key stands in for the image before.
+            let is_blind = change.is_oversize() || (change.new.is_none() && change.old.is_none());
             for topic in topics.candidates(&change.table, &images, is_blind) {
                 let builder = builders.entry(topic.id).or_default();
                 bytes -= builder.bytes();
