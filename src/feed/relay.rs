@@ -13,7 +13,7 @@ use super::{
     backoff::Backoff,
     cut::{Cut, Cutter},
     hub::Piece,
-    log::{Head, Start},
+    log::{Head, Lost, Start},
 };
 use crate::{
     change::{Change, Snapshot, Table, cursor::RUNS_MAX, position::Progress},
@@ -42,6 +42,8 @@ pub struct Relay<L: ChangeLog> {
     notices: Vec<Notice>,
     /// What the last read saw.
     sees: Option<Arc<Snapshot>>,
+    /// Whether the newest piece ends between transactions.
+    is_settled: bool,
     ticked: Instant,
     is_ticking: Option<tokio::task::JoinHandle<()>>,
 }
@@ -63,6 +65,7 @@ impl<L: ChangeLog> Relay<L> {
             progress: None,
             notices: Vec::new(),
             sees: None,
+            is_settled: true,
             ticked,
             is_ticking: None,
         }
@@ -111,14 +114,21 @@ impl<L: ChangeLog> Relay<L> {
     }
 
     fn begin(&mut self, start: Start<L::Reader>) -> L::Reader {
-        let Start { reader, position, catalog, ticks, is_other_history } = start;
+        let Start { reader, position, catalog, ticks, lost } = start;
         self.notices.extend(self.hub.set_catalog(&catalog));
-        let is_first = self.progress.is_none();
-        if is_first || is_other_history {
-            if is_other_history {
-                tracing::error!("The log is another one; every subscription starts over.");
+        if self.progress.is_none() || lost.is_some() {
+            match lost {
+                None => {}
+                Some(Lost::Expired) => tracing::error!(
+                    "The log was pruned further than this gateway had read it; every subscription \
+                     starts over."
+                ),
+                Some(Lost::OtherHistory) => {
+                    tracing::error!("The log is another one; every subscription starts over.");
+                }
             }
-            self.hub.restart(position.clone(), ticks);
+            self.hub.restart(position.clone(), ticks, lost);
+            self.is_settled = true;
             self.progress = Some(Progress::at(Arc::clone(&position.tick)));
         }
         reader
@@ -138,14 +148,18 @@ impl<L: ChangeLog> Relay<L> {
             for row in rows {
                 if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
                     let passed = self.pass(std::mem::take(&mut piece));
-                    self.publish(passed, &sees, cut, Vec::new()).await;
+                    // A read that is made again has passed what it published the first time.
+                    if !passed.is_empty() {
+                        self.publish(passed, &sees, cut, Vec::new()).await;
+                    }
                 }
                 piece.push(row);
             }
         }
         let passed = self.pass(piece);
         let new_tick = tick.filter(|tick| tick.id > self.progress().tick().id);
-        if !passed.is_empty() || !self.notices.is_empty() || new_tick.is_some() {
+        let has_news = !passed.is_empty() || !self.notices.is_empty() || new_tick.is_some();
+        if has_news || !self.is_settled {
             if let Some(tick) = new_tick {
                 self.hub.ticks().add(Arc::clone(&tick));
                 self.progress().rebase(tick);
@@ -188,6 +202,7 @@ impl<L: ChangeLog> Relay<L> {
         self.hub.has_room().await;
         let position = self.progress().position();
         self.sees = Some(Arc::clone(sees));
+        self.is_settled = cut.is_whole;
         self.hub.publish(Piece { rows, position, sees: Arc::clone(sees), cut, notices });
     }
 

@@ -329,6 +329,7 @@ fn reason(notice: Notice) -> Resync {
     match notice {
         Notice::TableChanged(_) | Notice::TableGone(_) => Resync::TableChanged,
         Notice::Gap(_) | Notice::Unjudged(_) => Resync::CaptureGap,
+        Notice::Expired => Resync::CursorExpired,
         Notice::HistoryChanged => Resync::HistoryChanged,
     }
 }

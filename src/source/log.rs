@@ -12,6 +12,7 @@ use super::{
     connect::Target,
     error::{failed, refused, tell, within},
     lease::Lease,
+    places,
     reader::Reader,
     rhythm::PRESENT,
     rows::{Decoder, Statements},
@@ -22,7 +23,7 @@ use crate::{
     change::{Cursor, Position, Table, Tick},
     feed::{
         Catalog, ChangeLog, LogError, Topic,
-        log::{Found, Guest, LogRows, RowsAt, RowsError, Start},
+        log::{Found, Guest, LogRows, Lost, RowsAt, RowsError, Start},
     },
     tasks,
 };
@@ -142,20 +143,15 @@ impl ChangeLog for PgLog {
         let catalog = Arc::new(within(STEP_LIMIT, doing, catalog::read(&client)).await?);
         within(STEP_LIMIT, doing, self.shapes.note(&client, &catalog)).await?;
         let newest = within(STEP_LIMIT, doing, make_tick(&client)).await?;
-        let known = match from {
-            Some(position) => {
-                let found = super::places::find(&client, &[position.cursor()]).await?;
-                let is_part = matches!(found.first(), Some(Found::Here { .. }));
-                is_part.then(|| position.clone())
-            }
+        let lost = match from {
+            Some(position) => lost(&client, position).await?,
             None => None,
         };
         let ticks = within(STEP_LIMIT, doing, recent_ticks(&client, &newest)).await?;
         let first = ticks.first().unwrap_or(&newest);
-        let is_other_history = from.is_some() && known.is_none();
-        let position = match known {
-            Some(position) => position,
-            None if is_other_history => Position::at(Arc::new(newest.clone())),
+        let position = match from {
+            Some(position) if lost.is_none() => position.clone(),
+            Some(_) => Position::at(Arc::new(newest.clone())),
             None => Position::at(Arc::new(first.clone())),
         };
         within(STEP_LIMIT, doing, client.batch_execute(PRESENT)).await?;
@@ -163,7 +159,7 @@ impl ChangeLog for PgLog {
         let connected = (client, connection);
         let reader = Reader::new(connected, &position.tick, Arc::clone(&catalog), rest).await?;
         let ticks = ticks.into_iter().map(Arc::new).collect();
-        Ok(Start { reader, position, catalog, ticks, is_other_history })
+        Ok(Start { reader, position, catalog, ticks, lost })
     }
 
     async fn make_tick(&self) -> Result<(), LogError> {
@@ -225,6 +221,16 @@ impl ChangeLog for PgLog {
         };
         Ok(rows.map_ok(until).boxed())
     }
+}
+
+/// Why a gateway cannot go on from where it was.
+async fn lost(client: &Client, position: &Position) -> Result<Option<Lost>, LogError> {
+    let found = places::find(client, &[position.cursor()]).await?;
+    Ok(match found.first() {
+        Some(Found::Here { .. }) => None,
+        Some(Found::Expired) => Some(Lost::Expired),
+        Some(Found::OtherHistory) | None => Some(Lost::OtherHistory),
+    })
 }
 
 /// Refuses what would not be exact.

@@ -141,8 +141,8 @@ impl State {
         }
     }
 
-    /// Starts over from a position; gives the chunk that says so where there was one before.
-    pub(super) fn restart(&mut self, position: Position) -> Option<Arc<Chunk>> {
+    /// Starts over from a position; gives the chunk that says why where there was one before.
+    pub(super) fn restart(&mut self, position: Position, notice: Notice) -> Option<Arc<Chunk>> {
         let sees = Arc::new(position.tick.snapshot.clone());
         let is_first = self.tail.is_none();
         let max = self.tail_bytes_max;
@@ -158,7 +158,7 @@ impl State {
             position,
             sees,
             cut: Cut::WHOLE,
-            notices: vec![Notice::HistoryChanged],
+            notices: vec![notice],
         }))
     }
 

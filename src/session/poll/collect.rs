@@ -170,6 +170,7 @@ impl Collector {
                 None => continue,
                 Some(Notice::TableChanged(_)) => Void::Resync(Resync::TableChanged),
                 Some(Notice::Gap(_) | Notice::Unjudged(_)) => Void::Resync(Resync::CaptureGap),
+                Some(Notice::Expired) => Void::Resync(Resync::CursorExpired),
                 Some(Notice::HistoryChanged) => Void::Resync(Resync::HistoryChanged),
                 Some(Notice::TableGone(_)) => Void::Gone,
             };
