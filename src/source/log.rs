@@ -172,7 +172,10 @@ impl ChangeLog for PgLog {
     }
 
     async fn find_all(&self, cursors: &[Cursor]) -> Result<Vec<Found>, LogError> {
-        super::places::find(&*self.pooled().await?, cursors).await
+        let client = self.pooled().await?;
+        let found = places::find(&client, cursors, places::NAMED_MAX).await?;
+        client.give_back();
+        Ok(found)
     }
 
     async fn between(
@@ -225,7 +228,7 @@ impl ChangeLog for PgLog {
 
 /// Why a gateway cannot go on from where it was.
 async fn lost(client: &Client, position: &Position) -> Result<Option<Lost>, LogError> {
-    let found = places::find(client, &[position.cursor()]).await?;
+    let found = places::find(client, &[position.cursor()], usize::MAX).await?;
     Ok(match found.first() {
         Some(Found::Here { .. }) => None,
         Some(Found::Expired) => Some(Lost::Expired),
