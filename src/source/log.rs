@@ -15,7 +15,7 @@ use super::{
     places,
     reader::Reader,
     rhythm::PRESENT,
-    rows::{Decoder, Statements},
+    rows::{Decoder, ROWS_LIMIT, Statements},
     shapes::Shapes,
     wake::Wake,
 };
@@ -30,10 +30,6 @@ use crate::{
 
 /// No step takes longer.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(10);
-
-/// The first row of a read for a resume may take this long: the rows of transactions are counted
-/// first.
-const ROWS_LIMIT: Duration = Duration::from_mins(1);
 
 /// A gateway that starts reads the last minutes of the log into its tail, so that clients that
 /// come back after its restart are served from memory.

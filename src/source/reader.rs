@@ -14,7 +14,7 @@ use super::{
     catalog,
     error::{failed, within},
     rhythm::{Next, Rhythm},
-    rows::{Decoder, Relations, Rows, Statements},
+    rows::{Decoder, ROWS_LIMIT, Relations, Rows, Statements},
     shapes::Shapes,
     wake::Wake,
 };
@@ -25,9 +25,6 @@ use crate::{
 
 /// No step of a read takes longer, but for the rows of a large transaction.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
-
-/// The first row of a large transaction may take this long: its rows are counted first.
-const ROWS_LIMIT: Duration = Duration::from_mins(1);
 
 /// A beat goes through the log when nothing else did for this long.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -193,7 +190,10 @@ impl Reader {
                 commit::sent(&mut commit),
             )
         };
-        let ((), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
+        let (lock, (), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
+        if let Some(lock) = lock {
+            self.has_risen(&lock)?;
+        }
         let mut begun = self.begun(&head, relations)?;
         if !self.must_look(&begun.relations) {
             begun.catalog = self.changed.take();
@@ -322,12 +322,7 @@ impl LogReader for Reader {
     async fn rows(&mut self) -> Result<Option<Vec<LogRow>>, LogError> {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         if let Some((stream, decoder)) = &mut reading.rows {
-            let step = decoder.some(stream);
-            let rows =
-                tokio::time::timeout(ROWS_LIMIT, step).await.map_err(|_elapsed| LogError {
-                    message: "reading the log: no more rows came".to_owned(),
-                    is_transient: true,
-                })??;
+            let rows = decoder.some(stream).await?;
             if rows.is_some() {
                 return Ok(rows);
             }
