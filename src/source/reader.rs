@@ -6,7 +6,10 @@ mod commit;
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::{
+    Client, Error, Row, Statement,
+    types::{ToSql, Type},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::commit::Commit;
@@ -57,6 +60,7 @@ pub struct Reader {
     statements: Statements,
     head: Statement,
     writers_wait: Statement,
+    take_lock: Statement,
     /// What all reads so far have seen.
     base: Snapshot,
     /// What the read under way sees.
@@ -110,12 +114,15 @@ impl Reader {
         let head = within(STEP_LIMIT, doing, client.prepare(HEAD)).await?;
         let step = client.prepare(super::rhythm::WRITERS_WAIT);
         let writers_wait = within(STEP_LIMIT, doing, step).await?;
+        let step = client.prepare_typed(super::rhythm::TAKE_LOCK, &[Type::BOOL]);
+        let take_lock = within(STEP_LIMIT, doing, step).await?;
         Ok(Self {
             client: Arc::new(client),
             _connection: connection,
             statements,
             head,
             writers_wait,
+            take_lock,
             base: base.snapshot.clone(),
             reading: None,
             history: base.history,
@@ -180,9 +187,19 @@ impl Reader {
     async fn try_begin(&mut self) -> Result<Option<Head>, LogError> {
         self.rhythm.begins();
         let mut commit = commit::commit(&self.client);
-        // Five requests in one round trip.
+        let (is_to_ask, holds_lock) = (self.rhythm.is_to_ask(), self.rhythm.holds_lock());
+        let ask = async {
+            let parameters: [&(dyn ToSql + Sync); 1] = [&holds_lock];
+            if is_to_ask {
+                self.client.query_opt(&self.take_lock, &parameters).await
+            } else {
+                Ok(None)
+            }
+        };
+        // Five or six requests in one round trip.
         let steps = async {
             futures::try_join!(
+                ask,
                 self.client.batch_execute(BEGIN),
                 self.client.query_one(&self.head, &[]),
                 self.statements.relations(&self.client, &self.base),
@@ -234,7 +251,7 @@ impl Reader {
     }
 
     /// Reads the head; an error where the log is not the one that was followed.
-    fn begun(&self, head: &tokio_postgres::Row, relations: Relations) -> Result<Begun, LogError> {
+    fn begun(&self, head: &Row, relations: Relations) -> Result<Begun, LogError> {
         let (snapshot, tick, history) = parse_head(head).map_err(|error| failed(DOING, &error))?;
         if history != self.history {
             return Err(LogError {
@@ -281,18 +298,24 @@ impl Reader {
         Ok(())
     }
 
+    fn has_risen(&mut self, row: &Row) -> Result<(), LogError> {
+        let is = |error| failed("taking the lock", &error);
+        let (is_ours, gateways): (_, i64) =
+            (row.try_get(0).map_err(is)?, row.try_get(1).map_err(is)?);
+        self.rhythm.has_risen(is_ours, gateways > 1);
+        Ok(())
+    }
+
     /// Takes or drops the lock that tells writers that a gateway is awake.
     async fn follow_rhythm(&mut self, next: &Next) -> Result<(), LogError> {
         match next {
             Next::Rest(_) | Next::Doze(_) | Next::Sleep => {}
             Next::Rise => {
-                let lock = super::rhythm::TAKE_LOCK;
-                let row =
-                    within(STEP_LIMIT, "taking the lock", self.client.query_one(lock, &[])).await?;
-                let is_ours = row.try_get(0).map_err(|error| failed("taking the lock", &error))?;
-                let peers: i64 =
-                    row.try_get(1).map_err(|error| failed("taking the lock", &error))?;
-                self.rhythm.has_risen(is_ours, peers > 1);
+                let doing = "taking the lock";
+                let parameters: [&(dyn ToSql + Sync); 1] = [&self.rhythm.holds_lock()];
+                let step = self.client.query_one(&self.take_lock, &parameters);
+                let row = within(STEP_LIMIT, doing, step).await?;
+                self.has_risen(&row)?;
             }
             Next::Settle => {
                 let drop = super::rhythm::DROP_LOCK;
@@ -345,8 +368,8 @@ impl LogReader for Reader {
         match next {
             Next::Rise | Next::Settle => {}
             Next::Rest(pause) => tokio::time::sleep(pause.min(longest)).await,
-            Next::Doze(pause) => doze(&self.wake, pause.min(longest)).await,
-            Next::Sleep => doze(&self.wake, longest).await,
+            Next::Doze(pause) => self.wake.woken_within(pause.min(longest)).await,
+            Next::Sleep => self.wake.woken_within(longest).await,
         }
         if self.rhythm.quiet() >= BEAT_EVERY && self.beaten.elapsed() >= BEAT_EVERY {
             self.beaten = Instant::now();
@@ -356,12 +379,7 @@ impl LogReader for Reader {
     }
 }
 
-async fn doze(wake: &Wake, longest: Duration) {
-    // A time-out is as good as a wake: either way the log is read.
-    tokio::time::timeout(longest, wake.woken()).await.unwrap_or_default();
-}
-
-fn parse_head(row: &tokio_postgres::Row) -> Result<(String, Option<Tick>, u64), Error> {
+fn parse_head(row: &Row) -> Result<(String, Option<Tick>, u64), Error> {
     let history = super::log::history(row.try_get(4)?);
     let id: Option<i64> = row.try_get(1)?;
     let tag: Option<i32> = row.try_get(2)?;
