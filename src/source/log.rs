@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Pool;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_postgres::{Client, Row, types::ToSql};
 use tokio_util::task::AbortOnDropHandle;
@@ -115,11 +115,8 @@ impl PgLog {
         metrics::gauge!("pgfeed_pool_waiting").set(count(status.waiting));
     }
 
-    pub(super) async fn pooled(&self) -> Result<Object, LogError> {
-        self.pool.get().await.map_err(|error| LogError {
-            message: format!("no connection to the database: {}", tell(&error)),
-            is_transient: true,
-        })
+    pub(super) async fn pooled(&self) -> Result<Lease, LogError> {
+        Lease::of(&self.pool).await
     }
 }
 
@@ -160,7 +157,9 @@ impl ChangeLog for PgLog {
 
     async fn make_tick(&self) -> Result<(), LogError> {
         let client = self.pooled().await?;
-        within(STEP_LIMIT, "making a tick", make_tick(&client)).await.map(drop)
+        within(STEP_LIMIT, "making a tick", make_tick(&client)).await?;
+        client.give_back();
+        Ok(())
     }
 
     fn since(&self, table: &Table) -> i64 {
@@ -181,7 +180,7 @@ impl ChangeLog for PgLog {
         catalog: Arc<Catalog>,
     ) -> Result<LogRows, LogError> {
         let doing = "reading the log for a resume";
-        let client = Lease::new(self.pooled().await?);
+        let client = self.pooled().await?;
         let base = from.tick.snapshot.clone();
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
         let parameters: [&(dyn ToSql + Sync); 2] = [&from.tick.id, &from.tick.tag];

@@ -6,14 +6,13 @@
 
 use std::{pin::pin, sync::Arc};
 
-use deadpool_postgres::{Object, Transaction};
 use futures::TryStreamExt as _;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Duration, Instant, timeout},
 };
 use tokio_postgres::{
-    Error, IsolationLevel,
+    Client, Error, IsolationLevel, Transaction,
     error::SqlState,
     types::{ToSql, Type},
 };
@@ -21,6 +20,7 @@ use tokio_postgres::{
 use super::{
     catalog::shape_of,
     error::{failed, within},
+    lease::Lease,
     log::{PgLog, STEP_LIMIT, tick},
     rows::{SINCE, bounds},
     types::{JsonText, Micros, Xid8},
@@ -131,12 +131,11 @@ async fn try_read(
     Ok(is_tellable.then_some(RowsAt { position, rows }))
 }
 
-async fn serve(mut connection: Object, topics: Vec<Arc<Topic>>, told: Told, mut pieces: Pieces) {
+async fn serve(mut connection: Lease, topics: Vec<Arc<Topic>>, told: Told, mut pieces: Pieces) {
     if transact(&mut connection, &topics, told, &mut pieces).await {
         drop(connection);
     } else {
-        // Its transaction may still be open: nobody else is to read in it.
-        drop(Object::take(connection));
+        drop(connection);
     }
     // Only now: who has a place may use a connection.
     drop(pieces.guest.place);
@@ -161,7 +160,7 @@ impl Pieces {
 
 /// Whether all was read, and the transaction ended.
 async fn transact(
-    connection: &mut Object,
+    connection: &mut Client,
     topics: &[Arc<Topic>],
     told: Told,
     pieces: &mut Pieces,

@@ -1,12 +1,21 @@
 //! Reads that take as long as their clients do: no limit of a statement in the database breaks them
 //! off, and what is given up in the middle holds up nobody.
 
+use std::sync::Arc;
+
+use pgfeed::{
+    feed::ChangeLog as _,
+    source::{PgLog, Target, log::SESSION},
+};
 use serde_json::json;
+use tokio::time::Duration;
 
 use crate::support::{
     client::Client,
     database::Database,
     gateway::{Gateway, Settings},
+    spawn,
+    wait::{PATIENCE, eventually, within},
 };
 
 /// A role whose rows of the log and of `notes` are an error where they are read in the feed's
@@ -39,7 +48,9 @@ async fn no_limit_of_a_statement_breaks_off_the_rows_of_a_feed_a_resume_or_a_sna
     let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
     let since = client.sub("notes").cursor.clone();
     for id in 1..=3 {
-        database.run(&format!("insert into notes (id, body) values ({id}, repeat('x', 900))")).await;
+        database
+            .run(&format!("insert into notes (id, body) values ({id}, repeat('x', 900))"))
+            .await;
         client.until_applied("notes", id).await;
     }
     let mut second = Client::connect(&gateway.socket("changes/")).await;
@@ -51,4 +62,28 @@ async fn no_limit_of_a_statement_breaks_off_the_rows_of_a_feed_a_resume_or_a_sna
     third.ask(&json!({"type": "subscribe", "id": "x", "table": "notes", "snapshot": true})).await;
     let rows = third.expect("snapshot").await;
     assert_eq!(rows["rows"].as_array().map(Vec::len), Some(3), "{rows}");
+}
+
+#[tokio::test]
+async fn a_question_that_is_given_up_holds_up_nobody() {
+    const WAITING: &str = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+                           and datname = current_database()";
+    let database = Database::fresh().await;
+    let target = Target::parse(&database.url(), &|_| None).expect("an address");
+    let pool = target.pool(1, SESSION);
+    let log = Arc::new(PgLog::new(target, pool, Arc::default(), 1024));
+    log.make_tick().await.expect("the log is there");
+    let holder = database.connect().await;
+    holder.batch_execute("begin; lock table pgfeed.tick").await.expect("is free");
+    let asked = Arc::clone(&log);
+    let asking = spawn(async move { asked.make_tick().await });
+    let session = database.connect().await;
+    let waits =
+        async || session.query_one(WAITING, &[]).await.expect("is read").get::<_, i64>(0) == 1;
+    eventually(PATIENCE, "the question to wait", waits).await;
+    asking.abort();
+    asking.await.expect_err("nobody asks any more");
+    let next = log.estimate(&[]);
+    let answer = within(Duration::from_secs(5), "an answer to the next", next).await;
+    assert_eq!(answer.expect("an answer"), []);
 }
