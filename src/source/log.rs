@@ -266,14 +266,13 @@ pub(super) fn tick(row: &Row) -> Result<Tick, tokio_postgres::Error> {
 }
 
 async fn make_tick(client: &Client) -> Result<Tick, tokio_postgres::Error> {
-    const MAKE: &str = "select t.id, t.tag, t.snap::text, m.history::text
-        from pgfeed.make_tick() t, pgfeed.meta m";
+    const MAKE: &str = "select t.id from pgfeed.make_tick() t";
     // The function may have started a history, which only a later statement sees.
-    const AGAIN: &str = "select t.id, t.tag, t.snap::text, m.history::text
+    const MADE: &str = "select t.id, t.tag, t.snap::text, m.history::text
         from pgfeed.tick t, pgfeed.meta m where t.id = $1";
     let made = client.query_one(MAKE, &[]).await?;
     let id: i64 = made.try_get(0)?;
-    tick(&client.query_one(AGAIN, &[&id]).await?)
+    tick(&client.query_one(MADE, &[&id]).await?)
 }
 
 /// Ticks since some time ago, the oldest first.

@@ -22,6 +22,7 @@ use super::{
     error::{failed, within},
     lease::Lease,
     log::{PgLog, STEP_LIMIT, tick},
+    name::{of_table, quoted},
     rows::{SINCE, bounds},
     types::{JsonText, Micros, Xid8},
 };
@@ -133,7 +134,7 @@ async fn try_read(
 
 async fn serve(mut connection: Lease, topics: Vec<Arc<Topic>>, told: Told, mut pieces: Pieces) {
     if transact(&mut connection, &topics, told, &mut pieces).await {
-        drop(connection);
+        connection.give_back();
     } else {
         drop(connection);
     }
@@ -213,7 +214,10 @@ async fn place(
     topics: &[Arc<Topic>],
 ) -> Result<Position, RowsError> {
     let doing = "placing a snapshot";
-    let lock = |topic: &Arc<Topic>| format!("lock table {} in access share mode;", name(topic));
+    let lock = |topic: &Arc<Topic>| {
+        let name = of_table(&topic.spec.table.name);
+        format!("lock table {name} in access share mode;")
+    };
     // Locked before the first look, which is what decides on the transaction's snapshot.
     let locks: String = topics.iter().map(lock).collect();
     let step = transaction.batch_execute(&locks);
@@ -332,7 +336,7 @@ fn query(topic: &Topic) -> (String, Vec<String>) {
         let granted = if any.is_empty() { "false".to_owned() } else { any.join(" or ") };
         clauses.push(format!("({granted})"));
     }
-    let (name, row) = (name(topic), row(topic));
+    let (name, row) = (of_table(&topic.spec.table.name), row(topic));
     let mut sql = format!("select {row} from {name} as pgfeed_row");
     if !clauses.is_empty() {
         sql.push_str(" where ");
@@ -357,13 +361,4 @@ fn row(topic: &Topic) -> String {
     let columns: Vec<String> = needed.places().map(column).collect();
     let columns = columns.join(", ");
     format!("(select pg_catalog.row_to_json(part.*) from (select {columns}) as part)")
-}
-
-fn name(topic: &Topic) -> String {
-    let name = &topic.spec.table.name;
-    format!("{}.{}", quoted(&name.schema), quoted(&name.name))
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

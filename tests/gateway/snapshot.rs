@@ -49,8 +49,7 @@ async fn ask(address: SocketAddr, transport: &str) -> TcpStream {
 /// Asks for what the rest of the query says of the rows.
 async fn ask_for(address: SocketAddr, transport: &str, query: &str) -> TcpStream {
     let mut wire = TcpStream::connect(address).await.expect("the gateway accepts");
-    let mut request =
-        format!("GET /{transport}/changes/?table=notes&snapshot=true{query} HTTP/1.");
+    let mut request = format!("GET /{transport}/changes/?table=notes&snapshot=true{query} HTTP/1.");
     if transport == "ws" {
         request.push_str(
             "1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
