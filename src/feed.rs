@@ -20,6 +20,10 @@ pub mod log;
 mod meter;
 pub mod relay;
 pub mod route;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod script;
 pub mod shard;
 pub mod shared;
 pub mod subscriber;

@@ -13,6 +13,7 @@ mod lease;
 pub mod listener;
 pub mod log;
 pub mod look;
+mod name;
 pub mod payload;
 mod places;
 mod reader;

@@ -4,16 +4,26 @@ use std::sync::Arc;
 
 /// A row as JSON object text, shared by all who hold it.
 ///
-/// The text is PostgreSQL's own (`row_to_json`), so it is a valid JSON object; numbers keep
-/// their digits and columns their order. It is not parsed into a value tree: legal rows nest
-/// deeper than `serde_json::Value` allows and carry numbers that no `f64` holds.
+/// The text is what PostgreSQL made (`row_to_json`), or what a NOTIFY payload brought: a valid
+/// JSON object on one line. Numbers keep their digits and columns their order. It is not parsed
+/// into a value tree: legal rows nest deeper than `serde_json::Value` allows and carry numbers
+/// that no `f64` holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row(Arc<str>);
 
 impl Row {
-    /// Takes JSON object text that PostgreSQL made.
-    pub fn new(json: impl Into<Arc<str>>) -> Self {
-        Self(json.into())
+    /// Takes JSON object text.
+    ///
+    /// A value of type `json` is kept as it was written, with line breaks between its tokens, and
+    /// a message is one line of an event stream or a terminal. In JSON they are no more than
+    /// space, so they become that.
+    pub fn new(json: impl AsRef<str> + Into<Arc<str>>) -> Self {
+        let text = json.as_ref();
+        if has_control(text.as_bytes()) {
+            Self(text.replace(['\n', '\r'], " ").into())
+        } else {
+            Self(json.into())
+        }
     }
 
     /// The JSON text.
@@ -124,6 +134,13 @@ pub fn name_is(raw: &str, name: &str) -> bool {
     }
 }
 
+/// Whether there is a character that must be escaped in a string. A block at a time, which the
+/// processor compares at once: every row passes here.
+fn has_control(bytes: &[u8]) -> bool {
+    let has = |block: &[u8]| block.iter().fold(0, |has, byte| has | u8::from(*byte < b' ')) > 0;
+    bytes.chunks(64).any(has)
+}
+
 fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
         at += 1;
@@ -186,6 +203,17 @@ mod tests {
                 None
             ],
         );
+    }
+
+    #[test]
+    fn a_row_is_one_line_of_the_same_json() {
+        let long = format!("{{\"a\":\"{}\",\n\t\"b\":{{\r\n}}}}", "x".repeat(200));
+        let row = Row::new(long.as_str());
+        assert!(!row.text().contains(['\n', '\r']), "{}", row.text());
+        assert_eq!(row.text().len(), long.len());
+        assert_eq!(row.pick(&["b"]), [Some("{  }")]);
+        let plain = r#"{"a":"\n\r"}"#;
+        assert_eq!(Row::new(plain).text(), plain, "what is escaped stays");
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub enum Notice {
     Gap(u32),
     /// A change was too large to be logged, so this topic cannot be told what it means.
     Unjudged(u64),
+    /// The log was pruned further than it had been read: every subscription starts over.
+    Expired,
     /// The log is another one: every subscription starts over.
     HistoryChanged,
 }
@@ -79,6 +81,7 @@ impl Notice {
         match self {
             Self::TableChanged(_) | Self::TableGone(_) => Resync::TableChanged,
             Self::Gap(_) | Self::Unjudged(_) => Resync::CaptureGap,
+            Self::Expired => Resync::CursorExpired,
             Self::HistoryChanged => Resync::HistoryChanged,
         }
     }
@@ -88,7 +91,7 @@ impl Notice {
         match self {
             Self::Unjudged(id) => id == topic,
             Self::TableChanged(oid) | Self::TableGone(oid) | Self::Gap(oid) => oid == table,
-            Self::HistoryChanged => true,
+            Self::Expired | Self::HistoryChanged => true,
         }
     }
 }

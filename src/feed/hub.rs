@@ -5,6 +5,8 @@
 //! before the join or after it, and none is missed or sent twice.
 
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -19,6 +21,7 @@ use self::state::State;
 use super::{
     Catalog, Chunk, CursorMark, Notice, Subscriber, Tally, Topic, TopicSpec,
     cut::Cut,
+    log::Lost,
     shard::{Command, Inbox, Shard},
 };
 use crate::{
@@ -273,12 +276,16 @@ impl Hub {
         }
     }
 
-    /// Starts at a position: the first time, or because the log is another one.
-    pub fn restart(&self, position: Position, ticks: Vec<Arc<Tick>>) {
+    /// Starts at a position: the first time, or because the one before was lost.
+    pub fn restart(&self, position: Position, ticks: Vec<Arc<Tick>>, lost: Option<Lost>) {
         *self.ticks() = super::ticks::Ticks::new(ticks);
+        let notice = match lost {
+            Some(Lost::Expired) => Notice::Expired,
+            Some(Lost::OtherHistory) | None => Notice::HistoryChanged,
+        };
         let mut state = self.state();
         self.restarts.fetch_add(1, Ordering::AcqRel);
-        if let Some(chunk) = state.restart(position) {
+        if let Some(chunk) = state.restart(position, notice) {
             self.send(&chunk);
         }
     }

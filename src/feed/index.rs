@@ -79,7 +79,8 @@ impl TableTopics {
         let mut found = self.others.clone();
         let mut lists = 0;
         for (place, values) in &self.by_value {
-            let column = &table.columns[*place];
+            // Topics of another definition of the table end, and may have columns that it lacks.
+            let Some(column) = table.columns.get(*place) else { continue };
             for image in [&images.new, &images.old].into_iter().flatten() {
                 let Some(raw) = image.value(*place) else { continue };
                 if let Some(list) = canonical(column, raw).and_then(|key| values.get(&*key)) {

@@ -21,7 +21,8 @@ pub enum Effect {
     Move(Columns),
     /// All rows go.
     Clear,
-    /// It cannot be said, because the row was too large to be logged.
+    /// It cannot be said: the row was too large to be logged, or is of another definition of the
+    /// table than the topic.
     Unknown,
 }
 
@@ -64,6 +65,11 @@ pub fn judge(topic: &Topic, change: &Change, images: &Images<'_>) -> Option<Effe
     }
     if change.operation == Operation::Truncate {
         return Some(Effect::Clear);
+    }
+    if change.table.shape != topic.spec.table.shape {
+        // Places of columns are those of one definition, and by another one they would show what
+        // is not granted.
+        return Some(Effect::Unknown);
     }
     if change.is_oversize() {
         return Some(judge_key_alone(topic, change));

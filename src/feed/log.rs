@@ -66,9 +66,18 @@ pub struct Start<R> {
     pub catalog: Arc<Catalog>,
     /// Recent ticks, the oldest first, so that a resume need not ask for them.
     pub ticks: Vec<Arc<Tick>>,
-    /// Whether the position asked for is not part of this log: another database, a restored one,
-    /// or one that lost its last transactions.
-    pub is_other_history: bool,
+    /// Why it does not start at the position asked for.
+    pub lost: Option<Lost>,
+}
+
+/// Why a position cannot be gone on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The log no longer reaches back to it.
+    Expired,
+    /// It is not part of this log: another database, a restored one, or one that lost its last
+    /// transactions.
+    OtherHistory,
 }
 
 /// What the log knows of a cursor.

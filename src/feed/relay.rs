@@ -13,10 +13,10 @@ use super::{
     backoff::Backoff,
     cut::{Cut, Cutter},
     hub::Piece,
-    log::{Head, Start},
+    log::{Head, Lost, Start},
 };
 use crate::{
-    change::{Change, Snapshot, cursor::RUNS_MAX, position::Progress},
+    change::{Change, Snapshot, Table, cursor::RUNS_MAX, position::Progress},
     tasks,
 };
 
@@ -42,6 +42,8 @@ pub struct Relay<L: ChangeLog> {
     notices: Vec<Notice>,
     /// What the last read saw.
     sees: Option<Arc<Snapshot>>,
+    /// Whether the newest piece ends between transactions.
+    is_settled: bool,
     ticked: Instant,
     is_ticking: Option<tokio::task::JoinHandle<()>>,
 }
@@ -63,6 +65,7 @@ impl<L: ChangeLog> Relay<L> {
             progress: None,
             notices: Vec::new(),
             sees: None,
+            is_settled: true,
             ticked,
             is_ticking: None,
         }
@@ -105,20 +108,27 @@ impl<L: ChangeLog> Relay<L> {
                 return error;
             }
             while let Ok(change) = self.undurable_rx.try_recv() {
-                self.publish_undurable(change);
+                self.publish_undurable(change).await;
             }
         }
     }
 
     fn begin(&mut self, start: Start<L::Reader>) -> L::Reader {
-        let Start { reader, position, catalog, ticks, is_other_history } = start;
+        let Start { reader, position, catalog, ticks, lost } = start;
         self.notices.extend(self.hub.set_catalog(&catalog));
-        let is_first = self.progress.is_none();
-        if is_first || is_other_history {
-            if is_other_history {
-                tracing::error!("The log is another one; every subscription starts over.");
+        if self.progress.is_none() || lost.is_some() {
+            match lost {
+                None => {}
+                Some(Lost::Expired) => tracing::error!(
+                    "The log was pruned further than this gateway had read it; every subscription \
+                     starts over."
+                ),
+                Some(Lost::OtherHistory) => {
+                    tracing::error!("The log is another one; every subscription starts over.");
+                }
             }
-            self.hub.restart(position.clone(), ticks);
+            self.hub.restart(position.clone(), ticks, lost);
+            self.is_settled = true;
             self.progress = Some(Progress::at(Arc::clone(&position.tick)));
         }
         reader
@@ -138,14 +148,18 @@ impl<L: ChangeLog> Relay<L> {
             for row in rows {
                 if let Some(cut) = cutter.next(&row).filter(|_| !piece.is_empty()) {
                     let passed = self.pass(std::mem::take(&mut piece));
-                    self.publish(passed, &sees, cut, Vec::new()).await;
+                    // A read that is made again has passed what it published the first time.
+                    if !passed.is_empty() {
+                        self.publish(passed, &sees, cut, Vec::new()).await;
+                    }
                 }
                 piece.push(row);
             }
         }
         let passed = self.pass(piece);
         let new_tick = tick.filter(|tick| tick.id > self.progress().tick().id);
-        if !passed.is_empty() || !self.notices.is_empty() || new_tick.is_some() {
+        let has_news = !passed.is_empty() || !self.notices.is_empty() || new_tick.is_some();
+        if has_news || !self.is_settled {
             if let Some(tick) = new_tick {
                 self.hub.ticks().add(Arc::clone(&tick));
                 self.progress().rebase(tick);
@@ -188,10 +202,21 @@ impl<L: ChangeLog> Relay<L> {
         self.hub.has_room().await;
         let position = self.progress().position();
         self.sees = Some(Arc::clone(sees));
+        self.is_settled = cut.is_whole;
         self.hub.publish(Piece { rows, position, sees: Arc::clone(sees), cut, notices });
     }
 
-    fn publish_undurable(&mut self, change: Change) {
+    /// Publishes a change that is in no log, if its table is still what it was when it was heard:
+    /// places of columns are those of one definition.
+    async fn publish_undurable(&mut self, change: Change) {
+        let table = &change.table;
+        let is_known = |now: &Arc<Table>| now.shape == table.shape;
+        if !self.hub.catalog().table(table.oid).is_some_and(is_known) {
+            metrics::counter!("pgfeed_notify_ignored_total").increment(1);
+            tracing::warn!(table = %table.name, "A payload was ignored: its table has changed.");
+            return;
+        }
+        self.hub.has_room().await;
         let position = self.progress().position();
         let sees = self.sees.clone().unwrap_or_else(|| Arc::new(position.tick.snapshot.clone()));
         let row = LogRow { id: 0, xid: 0, at: change.at, body: Body::Change(change) };

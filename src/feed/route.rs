@@ -9,7 +9,7 @@ use super::{
     log::{Body, LogRow},
 };
 use crate::{
-    change::{Change, Row},
+    change::{Change, Position, Row},
     wire::frame::Message,
 };
 
@@ -94,7 +94,8 @@ impl RouteBuilder {
     }
 }
 
-/// A change was too large to be logged and the topic cannot be told what it means.
+/// The topic cannot be told what a change means: it was too large to be logged, or is of another
+/// definition of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unjudged;
 
@@ -115,12 +116,30 @@ pub fn messages_of<'a>(
             }
         }
     }
-    let mut merged = Vec::new();
-    for builder in builders {
-        merged.extend(builder.finish()?);
+    Ok(merged(builders.into_iter().map(RouteBuilder::finish).collect::<Result<_, _>>()?))
+}
+
+/// The messages of `rows` by topic, of each topic those behind a place; without the topics that
+/// cannot be told what some change means.
+pub fn messages_since(rows: &[LogRow], topics: &[(Arc<Topic>, Position)]) -> Vec<Message> {
+    let of_topic = |(topic, from): &(Arc<Topic>, Position)| {
+        let mut builder = RouteBuilder::default();
+        for (order, row) in (0_u32..).zip(rows) {
+            let Body::Change(change) = &row.body else { continue };
+            if topic.spec.table.oid == change.table.oid && !from.has(row.id, row.xid) {
+                builder.add(topic, Addressee::Topic, (order, change), &Images::of(change));
+            }
+        }
+        builder.finish().ok()
+    };
+    merged(topics.iter().filter_map(of_topic).collect())
+}
+
+fn merged(mut each: Vec<Vec<Message>>) -> Vec<Message> {
+    if each.len() == 1 {
+        return each.pop().unwrap_or_default();
     }
-    if topics.len() > 1 {
-        merged.sort_by_key(|message| message.order);
-    }
-    Ok(merged)
+    let mut merged: Vec<Message> = each.into_iter().flatten().collect();
+    merged.sort_by_key(|message| message.order);
+    merged
 }

@@ -32,11 +32,11 @@ pub struct Inbox {
 /// commands are not held up: a connection has few under way.
 const CHUNKS_MAX: usize = 16;
 
-/// So many clients' memory is fetched at once.
-const TOUCHED: usize = 16;
-
 /// The same in bytes: a chunk is as large as what it comes to for all topics.
 const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// So many clients' memory is fetched at once.
+const TOUCHED: usize = 16;
 
 /// What a shard is told.
 pub enum Command {

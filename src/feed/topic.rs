@@ -128,8 +128,8 @@ impl Topic {
         })
     }
 
-    /// Whether a row is not of the topic's table as it was or will be: places of columns are
-    /// those of one definition, and by another one they would show what is not granted.
+    /// Whether a row is not of the topic's table as it was or will be, of which no change can be
+    /// judged.
     pub fn can_judge(&self, row: &LogRow) -> bool {
         let Body::Change(change) = &row.body else { return true };
         let table = &self.spec.table;

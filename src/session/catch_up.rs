@@ -302,6 +302,7 @@ impl CatchUp<'_> {
                 Notice::TableGone(_) | Notice::Gap(_) | Notice::Unjudged(_) => {
                     over(Resync::CaptureGap)
                 }
+                Notice::Expired => over(Resync::CursorExpired),
                 Notice::HistoryChanged => over(Resync::HistoryChanged),
             });
         }

@@ -9,10 +9,7 @@ use super::{
 };
 use crate::{
     change::Position,
-    feed::{
-        Body, LogError, LogRow, Topic, cut::Cut, encode::Addressee, judge::Images,
-        route::RouteBuilder,
-    },
+    feed::{Body, LogError, cut::Cut, route::messages_since},
     wire::{
         Frames,
         frame::{EventId, Message},
@@ -60,9 +57,9 @@ async fn send(shared: &Arc<Shared>, stretch: &Stretch) {
     loop {
         let topics = shared.live_topics();
         let ids: Vec<u64> = topics.iter().map(|(topic, _)| topic.id).collect();
-        let mut messages: Vec<Message> =
-            topics.iter().flat_map(|(topic, from)| of_topic(&stretch.rows, topic, from)).collect();
-        messages.sort_by_key(|message| message.order);
+        // A topic that cannot be told ends by a notice, which the queue has or will have. The
+        // others go on, and are told all.
+        let mut messages = messages_since(&stretch.rows, &topics);
         let changes = messages.len() as u64;
         if let (false, Some(cursor)) = (messages.is_empty(), &stretch.cursor) {
             let json = reply::cursor(None, cursor, stretch.is_partial).into();
@@ -75,17 +72,4 @@ async fn send(shared: &Arc<Shared>, stretch: &Stretch) {
             return;
         }
     }
-}
-
-/// A topic's messages of the rows behind the place where the client joined it. What cannot be
-/// judged ends the topic for its members: a notice is on its way, if it is not there already.
-fn of_topic(rows: &[LogRow], topic: &Topic, from: &Position) -> Vec<Message> {
-    let mut builder = RouteBuilder::default();
-    for (order, row) in (0_u32..).zip(rows) {
-        let Body::Change(change) = &row.body else { continue };
-        if change.table.oid == topic.spec.table.oid && !from.has(row.id, row.xid) {
-            builder.add(topic, Addressee::Topic, (order, change), &Images::of(change));
-        }
-    }
-    builder.finish().unwrap_or_default()
 }

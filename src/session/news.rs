@@ -17,6 +17,6 @@ pub(super) fn is_news(notice: Notice, chunk: &Chunk, known: &Position, noted: u6
         Notice::Gap(oid) => {
             rows.any(|row| matches!(&row.body, Body::Gap(table) if table.oid == oid))
         }
-        Notice::HistoryChanged => true,
+        Notice::Expired | Notice::HistoryChanged => true,
     }
 }

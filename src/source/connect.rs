@@ -21,7 +21,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Client, Socket, config::SslMode, tls::MakeTlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-pub use self::error::{ConnectError, is_transient};
+pub use self::error::ConnectError;
 use self::{
     dial::{Dial, Wanted},
     endpoints::{choose, connect_timeout, endpoints},

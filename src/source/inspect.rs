@@ -36,6 +36,7 @@ impl PgLog {
         let missing =
             rows.iter().map(|row| TableName { schema: row.get(0), name: row.get(1) }).collect();
         let rows = within(STEP_LIMIT, doing, client.query(LEAKS, &[])).await?;
+        client.give_back();
         Ok(Inspection { missing, leaks: rows.iter().map(|row| row.get(0)).collect() })
     }
 }

@@ -2,18 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Pool;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_postgres::{Client, Row, types::ToSql};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     catalog,
     connect::Target,
     error::{failed, refused, tell, within},
     lease::Lease,
+    places,
     reader::Reader,
     rhythm::PRESENT,
-    rows::{Decoder, Statements},
+    rows::{Decoder, ROWS_LIMIT, Statements},
     shapes::Shapes,
     wake::Wake,
 };
@@ -21,17 +23,13 @@ use crate::{
     change::{Cursor, Position, Table, Tick},
     feed::{
         Catalog, ChangeLog, LogError, Topic,
-        log::{Found, Guest, LogRows, RowsAt, RowsError, Start},
+        log::{Found, Guest, LogRows, Lost, RowsAt, RowsError, Start},
     },
     tasks,
 };
 
 /// No step takes longer.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(10);
-
-/// The first row of a read for a resume may take this long: the rows of transactions are counted
-/// first.
-const ROWS_LIMIT: Duration = Duration::from_mins(1);
 
 /// A gateway that starts reads the last minutes of the log into its tail, so that clients that
 /// come back after its restart are served from memory.
@@ -61,12 +59,18 @@ const READING: &[(&str, &str)] = &[
     ("max_parallel_workers_per_gather", "0"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    // A read that was given up ends soon.
+    ("client_connection_check_interval", "1s"),
 ];
+
+/// Rows come as fast as those who asked take them; a limit of the whole would break a large read
+/// off at the same place for ever.
+const UNHURRIED: (&str, &str) = ("statement_timeout", "0");
 
 /// Plans the statements of one transaction so, and tells whether a tick is there.
 fn planning() -> String {
     let set = |(name, value): &(&str, &str)| format!(", set_config('{name}', '{value}', true)");
-    let settings: String = READING.iter().map(set).collect();
+    let settings: String = READING.iter().chain([&UNHURRIED]).map(set).collect();
     format!("select exists (select from pgfeed.tick where id = $1 and tag = $2){settings}")
 }
 
@@ -86,18 +90,18 @@ impl PgLog {
         Self { target, pool, wake, row_bytes_max, shapes: Arc::default() }
     }
 
-    async fn connect(&self) -> Result<Client, LogError> {
+    async fn connect(&self) -> Result<(Client, AbortOnDropHandle<()>), LogError> {
         let (client, connection) =
             self.target.connect(&[SESSION, READING].concat()).await.map_err(|error| LogError {
                 is_transient: error.is_transient(),
                 message: tell(&error),
             })?;
-        drop(tasks::spawn("reader connection", async move {
+        let connection = tasks::spawn("reader connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "The reader's connection ended.");
             }
-        }));
-        Ok(client)
+        });
+        Ok((client, AbortOnDropHandle::new(connection)))
     }
 
     /// Records how much of the pool is in use.
@@ -111,11 +115,8 @@ impl PgLog {
         metrics::gauge!("pgfeed_pool_waiting").set(count(status.waiting));
     }
 
-    pub(super) async fn pooled(&self) -> Result<Object, LogError> {
-        self.pool.get().await.map_err(|error| LogError {
-            message: format!("no connection to the database: {}", tell(&error)),
-            is_transient: true,
-        })
+    pub(super) async fn pooled(&self) -> Result<Lease, LogError> {
+        Lease::of(&self.pool).await
     }
 }
 
@@ -128,39 +129,37 @@ impl ChangeLog for PgLog {
 
     async fn follow(&self, from: Option<&Position>) -> Result<Start<Reader>, LogError> {
         let doing = "starting to follow the log";
-        let client = self.connect().await?;
+        let (client, connection) = self.connect().await?;
         within(STEP_LIMIT, doing, check_server(&client)).await??;
         // First of all, for it may begin a new history.
         within(STEP_LIMIT, doing, make_tick(&client)).await?;
         let catalog = Arc::new(within(STEP_LIMIT, doing, catalog::read(&client)).await?);
         within(STEP_LIMIT, doing, self.shapes.note(&client, &catalog)).await?;
         let newest = within(STEP_LIMIT, doing, make_tick(&client)).await?;
-        let known = match from {
-            Some(position) => {
-                let found = super::places::find(&client, &[position.cursor()]).await?;
-                let is_part = matches!(found.first(), Some(Found::Here { .. }));
-                is_part.then(|| position.clone())
-            }
+        let lost = match from {
+            Some(position) => lost(&client, position).await?,
             None => None,
         };
         let ticks = within(STEP_LIMIT, doing, recent_ticks(&client, &newest)).await?;
         let first = ticks.first().unwrap_or(&newest);
-        let is_other_history = from.is_some() && known.is_none();
-        let position = match known {
-            Some(position) => position,
-            None if is_other_history => Position::at(Arc::new(newest.clone())),
+        let position = match from {
+            Some(position) if lost.is_none() => position.clone(),
+            Some(_) => Position::at(Arc::new(newest.clone())),
             None => Position::at(Arc::new(first.clone())),
         };
         within(STEP_LIMIT, doing, client.batch_execute(PRESENT)).await?;
         let rest = (Arc::clone(&self.wake), Arc::clone(&self.shapes), self.row_bytes_max);
-        let reader = Reader::new(client, &position.tick, Arc::clone(&catalog), rest).await?;
+        let connected = (client, connection);
+        let reader = Reader::new(connected, &position.tick, Arc::clone(&catalog), rest).await?;
         let ticks = ticks.into_iter().map(Arc::new).collect();
-        Ok(Start { reader, position, catalog, ticks, is_other_history })
+        Ok(Start { reader, position, catalog, ticks, lost })
     }
 
     async fn make_tick(&self) -> Result<(), LogError> {
         let client = self.pooled().await?;
-        within(STEP_LIMIT, "making a tick", make_tick(&client)).await.map(drop)
+        within(STEP_LIMIT, "making a tick", make_tick(&client)).await?;
+        client.give_back();
+        Ok(())
     }
 
     fn since(&self, table: &Table) -> i64 {
@@ -168,7 +167,10 @@ impl ChangeLog for PgLog {
     }
 
     async fn find_all(&self, cursors: &[Cursor]) -> Result<Vec<Found>, LogError> {
-        super::places::find(&*self.pooled().await?, cursors).await
+        let client = self.pooled().await?;
+        let found = places::find(&client, cursors, places::NAMED_MAX).await?;
+        client.give_back();
+        Ok(found)
     }
 
     async fn between(
@@ -178,7 +180,7 @@ impl ChangeLog for PgLog {
         catalog: Arc<Catalog>,
     ) -> Result<LogRows, LogError> {
         let doing = "reading the log for a resume";
-        let client = Lease::new(self.pooled().await?);
+        let client = self.pooled().await?;
         let base = from.tick.snapshot.clone();
         let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
         let parameters: [&(dyn ToSql + Sync); 2] = [&from.tick.id, &from.tick.tag];
@@ -219,6 +221,16 @@ impl ChangeLog for PgLog {
     }
 }
 
+/// Why a gateway cannot go on from where it was.
+async fn lost(client: &Client, position: &Position) -> Result<Option<Lost>, LogError> {
+    let found = places::find(client, &[position.cursor()], usize::MAX).await?;
+    Ok(match found.first() {
+        Some(Found::Here { .. }) => None,
+        Some(Found::Expired) => Some(Lost::Expired),
+        Some(Found::OtherHistory) | None => Some(Lost::OtherHistory),
+    })
+}
+
 /// Refuses what would not be exact.
 async fn check_server(client: &Client) -> Result<Result<(), LogError>, tokio_postgres::Error> {
     const CHECK: &str = "select pg_catalog.pg_is_in_recovery(),
@@ -254,14 +266,13 @@ pub(super) fn tick(row: &Row) -> Result<Tick, tokio_postgres::Error> {
 }
 
 async fn make_tick(client: &Client) -> Result<Tick, tokio_postgres::Error> {
-    const MAKE: &str = "select t.id, t.tag, t.snap::text, m.history::text
-        from pgfeed.make_tick() t, pgfeed.meta m";
+    const MAKE: &str = "select t.id from pgfeed.make_tick() t";
     // The function may have started a history, which only a later statement sees.
-    const AGAIN: &str = "select t.id, t.tag, t.snap::text, m.history::text
+    const MADE: &str = "select t.id, t.tag, t.snap::text, m.history::text
         from pgfeed.tick t, pgfeed.meta m where t.id = $1";
     let made = client.query_one(MAKE, &[]).await?;
     let id: i64 = made.try_get(0)?;
-    tick(&client.query_one(AGAIN, &[&id]).await?)
+    tick(&client.query_one(MADE, &[&id]).await?)
 }
 
 /// Ticks since some time ago, the oldest first.

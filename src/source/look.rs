@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use tokio_postgres::types::ToSql;
 
-use super::{admin::Admin, catalog, types::JsonText};
+use super::{
+    admin::Admin,
+    catalog,
+    name::{of_table, quoted},
+    types::JsonText,
+};
 use crate::change::{Row, Table, TableName};
 
 /// Why a row cannot be looked at.
@@ -73,10 +78,6 @@ fn select(table: &Table) -> String {
             format!("t.{} = ${number}::text::{type_name}", quoted(name))
         })
         .collect();
-    let (schema, name) = (quoted(&table.name.schema), quoted(&table.name.name));
-    format!("select row_to_json(t.*) from {schema}.{name} t where {}", terms.join(" and "))
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    let name = of_table(&table.name);
+    format!("select row_to_json(t.*) from {name} t where {}", terms.join(" and "))
 }

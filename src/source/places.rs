@@ -38,8 +38,21 @@ struct Named {
     sum: u64,
 }
 
-/// Looks cursors up: two questions, however many they are.
-pub(super) async fn find(client: &Client, cursors: &[Cursor]) -> Result<Vec<Found>, LogError> {
+/// A cursor may name so many rows, and twice as many are looked up at a time at most: what a
+/// transaction of millions leads to, and no more than a gateway can hold. Whoever makes a cursor up
+/// may name all.
+pub(super) const NAMED_MAX: usize = 2_000_000;
+
+/// To so many runs of ids it is quick to add more.
+const GROUP_RUNS: usize = 4_096;
+
+/// Looks cursors up: one question for their ticks and one for the rows behind each of those,
+/// however many cursors there are. One that names over `named_max` rows is not looked up.
+pub(super) async fn find(
+    client: &Client,
+    cursors: &[Cursor],
+    named_max: usize,
+) -> Result<Vec<Found>, LogError> {
     let doing = "looking cursors up";
     let ids: Vec<i64> = cursors.iter().map(|it| it.tick).collect();
     let tags: Vec<i32> = cursors.iter().map(|it| it.tag).collect();
@@ -49,17 +62,52 @@ pub(super) async fn find(client: &Client, cursors: &[Cursor]) -> Result<Vec<Foun
     let all = rows.iter().zip(cursors).map(|(row, cursor)| by_tick(row, cursor, &mut ticks));
     let mut all: Vec<Found> =
         all.collect::<Result<_, _>>().map_err(|error| failed(doing, &error))?;
-    let here: Vec<&Position> = all.iter().filter_map(position).collect();
-    let named = named(client, &here).await?;
-    for found in &mut all {
-        if let Found::Here { position, xids } = found {
-            match transactions(&named, &position.since) {
-                Some(they) => *xids = they,
-                None => *found = Found::OtherHistory,
-            }
+    for group in groups(&mut all, named_max as u64) {
+        let named = named(client, &group).await?;
+        for (place, position) in group.cursors {
+            all[place] = match transactions(&named, &position.since) {
+                Some(xids) => Found::Here { position, xids },
+                None => Found::OtherHistory,
+            };
         }
     }
     Ok(all)
+}
+
+/// Cursors of one tick, which are looked up together.
+struct Group {
+    tick: Arc<Tick>,
+    /// What they name.
+    ids: Ids,
+    /// Their places among all.
+    cursors: Vec<(usize, Position)>,
+}
+
+/// Puts those together that have a tick in common: the rows since an old one are many. Of those
+/// that name too much nothing is known. A group that is large enough gets no more.
+fn groups(all: &mut [Found], named_max: u64) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    // The group of each tick that may get more.
+    let mut open: HashMap<i64, usize> = HashMap::new();
+    for (place, found) in all.iter_mut().enumerate() {
+        let Found::Here { position, .. } = found else { continue };
+        let (tick, its) = (&position.tick, &position.since.ids);
+        if its.count() > named_max {
+            *found = Found::Expired;
+            continue;
+        }
+        let at = *open.entry(tick.id).or_insert_with(|| {
+            groups.push(Group { tick: Arc::clone(tick), ids: Ids::default(), cursors: vec![] });
+            groups.len() - 1
+        });
+        let group = &mut groups[at];
+        group.ids.extend(its);
+        group.cursors.push((place, position.clone()));
+        if group.ids.runs().len() >= GROUP_RUNS || group.ids.count() >= named_max {
+            open.remove(&tick.id);
+        }
+    }
+    groups
 }
 
 /// What a cursor's tick says of it, before the rows since are looked at.
@@ -89,31 +137,19 @@ fn by_tick(
     })
 }
 
-fn position(found: &Found) -> Option<&Position> {
-    match found {
-        Found::Here { position, .. } => Some(position),
-        Found::Expired | Found::OtherHistory => None,
-    }
-}
-
-/// The rows that positions name, in the order of their ids.
-async fn named(client: &Client, positions: &[&Position]) -> Result<Vec<Named>, LogError> {
+/// The rows that cursors of one tick name, in the order of their ids.
+async fn named(client: &Client, group: &Group) -> Result<Vec<Named>, LogError> {
     let doing = "looking up what cursors name";
     let is = |error: Error| failed(doing, &error);
-    let open = positions.iter().filter(|it| !it.since.ids.is_empty());
-    let mut ids = Ids::default();
-    open.clone().for_each(|it| ids.extend(&it.since.ids));
-    // The oldest tick has seen least: what it has not seen holds what the others have not.
-    let base = open.map(|it| &it.tick).min_by_key(|it| it.id);
-    let Some((base, (first, last))) = base.zip(ids.bounds()) else { return Ok(Vec::new()) };
-    let (xmax, xids) = bounds(&base.snapshot);
+    let Some((first, last)) = group.ids.bounds() else { return Ok(Vec::new()) };
+    let (xmax, xids) = bounds(&group.tick.snapshot);
     let parameters: [&(dyn ToSql + Sync); 4] = [&xmax, &xids, &first, &last];
     let rows = within(STEP_LIMIT, doing, client.query_raw(ROWS, parameters)).await?;
     let mut rows = std::pin::pin!(rows);
     let mut named = Vec::new();
     while let Some(row) = within(STEP_LIMIT, doing, rows.try_next()).await? {
         let id = row.try_get(0).map_err(is)?;
-        if ids.contains(id) {
+        if group.ids.contains(id) {
             let Xid8(xid) = row.try_get(1).map_err(is)?;
             let Micros(at) = row.try_get(2).map_err(is)?;
             named.push(Named { id, xid, sum: check(id, xid, at) });
@@ -150,8 +186,13 @@ fn transactions(named: &[Named], since: &Since) -> Option<Arc<[u64]>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, transactions};
-    use crate::change::position::Since;
+    use std::sync::Arc;
+
+    use super::{Group, Named, groups, transactions};
+    use crate::{
+        change::{Position, Tick, position::Since},
+        feed::log::Found,
+    };
 
     /// Rows 1 to 9, three of each transaction, each with its id as its check.
     fn named() -> Vec<Named> {
@@ -165,6 +206,31 @@ mod tests {
             assert!(since.add(*id, id.unsigned_abs()));
         }
         since
+    }
+
+    #[test]
+    fn cursors_are_looked_up_by_their_tick_and_never_with_more_than_a_gateway_holds() {
+        let here = |tick: i64, ids: &[std::ops::RangeInclusive<i64>]| {
+            let snapshot = "10:10:".parse().expect("well formed");
+            let tick = Arc::new(Tick { history: 1, id: tick, tag: 0, snapshot });
+            let mut since = Since::default();
+            assert!(ids.iter().all(|run| since.ids.push(run.clone())));
+            Found::Here { position: Position { tick, since: Arc::new(since) }, xids: [].into() }
+        };
+        let old = here(1, &[1..=2, 1_000_000..=1_000_001]);
+        let forged = here(2, &[0..=i64::MAX]);
+        let mut all = vec![here(2, &[5..=9]), old, forged, here(2, &[7..=12]), here(2, &[])];
+        let found = groups(&mut all, 10);
+        let of = |group: &Group| {
+            let places: Vec<usize> = group.cursors.iter().map(|it| it.0).collect();
+            (group.tick.id, group.ids.bounds(), places)
+        };
+        let found: Vec<_> = found.iter().map(of).collect();
+        assert_eq!(found, [(2, Some((5, 12)), vec![0, 3, 4]), (1, Some((1, 1_000_001)), vec![1])]);
+        assert_eq!(all[2], Found::Expired);
+        let mut large: Vec<Found> = (0..9).map(|it| here(3, &[it * 10..=it * 10 + 5])).collect();
+        let counts: Vec<u64> = groups(&mut large, 10).iter().map(|it| it.ids.count()).collect();
+        assert_eq!(counts, [12, 12, 12, 12, 6]);
     }
 
     #[test]

@@ -6,14 +6,18 @@ mod commit;
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::{
+    Client, Error, Row, Statement,
+    types::{ToSql, Type},
+};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::commit::Commit;
 use super::{
     catalog,
     error::{failed, within},
     rhythm::{Next, Rhythm},
-    rows::{Decoder, Relations, Rows, Statements},
+    rows::{Decoder, ROWS_LIMIT, Relations, Rows, Statements},
     shapes::Shapes,
     wake::Wake,
 };
@@ -25,9 +29,6 @@ use crate::{
 /// No step of a read takes longer, but for the rows of a large transaction.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 
-/// The first row of a large transaction may take this long: its rows are counted first.
-const ROWS_LIMIT: Duration = Duration::from_mins(1);
-
 /// A beat goes through the log when nothing else did for this long.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 
@@ -38,9 +39,12 @@ const CATALOG_EVERY: Duration = Duration::from_secs(4);
 /// But told that it changed, no more often than this: any role may send a NOTIFY.
 const CATALOG_APART: Duration = Duration::from_millis(200);
 
+/// What a read begins with. The rows behind it come as fast as clients take them, so the server's
+/// limit of a statement is off to the end of the transaction: it would break a large read off at
+/// the same place for ever. Here every step has a limit.
 const HEAD: &str = "
     select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text, m.history::text,
-           (select min(id) from pgfeed.tick)
+           (select min(id) from pgfeed.tick), pg_catalog.set_config('statement_timeout', '0', true)
       from pgfeed.meta m
       left join lateral (select id, tag, snap from pgfeed.tick order by id desc limit 1) t on true";
 
@@ -51,9 +55,12 @@ const BEGIN: &str = "begin isolation level repeatable read, read only";
 /// Follows the log. Owned by the relay; ends with its connection.
 pub struct Reader {
     client: Arc<Client>,
+    /// A read that is given up ends in the database too.
+    _connection: AbortOnDropHandle<()>,
     statements: Statements,
     head: Statement,
     writers_wait: Statement,
+    take_lock: Statement,
     /// What all reads so far have seen.
     base: Snapshot,
     /// What the read under way sees.
@@ -97,7 +104,7 @@ struct Begun {
 impl Reader {
     /// A reader of everything that `base` has not seen.
     pub(super) async fn new(
-        client: Client,
+        (client, connection): (Client, AbortOnDropHandle<()>),
         base: &Tick,
         catalog: Arc<Catalog>,
         (wake, shapes, row_bytes_max): (Arc<Wake>, Arc<Shapes>, usize),
@@ -107,11 +114,15 @@ impl Reader {
         let head = within(STEP_LIMIT, doing, client.prepare(HEAD)).await?;
         let step = client.prepare(super::rhythm::WRITERS_WAIT);
         let writers_wait = within(STEP_LIMIT, doing, step).await?;
+        let step = client.prepare_typed(super::rhythm::TAKE_LOCK, &[Type::BOOL]);
+        let take_lock = within(STEP_LIMIT, doing, step).await?;
         Ok(Self {
             client: Arc::new(client),
+            _connection: connection,
             statements,
             head,
             writers_wait,
+            take_lock,
             base: base.snapshot.clone(),
             reading: None,
             history: base.history,
@@ -176,9 +187,19 @@ impl Reader {
     async fn try_begin(&mut self) -> Result<Option<Head>, LogError> {
         self.rhythm.begins();
         let mut commit = commit::commit(&self.client);
-        // Five requests in one round trip.
+        let (is_to_ask, holds_lock) = (self.rhythm.is_to_ask(), self.rhythm.holds_lock());
+        let ask = async {
+            let parameters: [&(dyn ToSql + Sync); 1] = [&holds_lock];
+            if is_to_ask {
+                self.client.query_opt(&self.take_lock, &parameters).await
+            } else {
+                Ok(None)
+            }
+        };
+        // Five or six requests in one round trip.
         let steps = async {
             futures::try_join!(
+                ask,
                 self.client.batch_execute(BEGIN),
                 self.client.query_one(&self.head, &[]),
                 self.statements.relations(&self.client, &self.base),
@@ -186,7 +207,10 @@ impl Reader {
                 commit::sent(&mut commit),
             )
         };
-        let ((), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
+        let (lock, (), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
+        if let Some(lock) = lock {
+            self.has_risen(&lock)?;
+        }
         let mut begun = self.begun(&head, relations)?;
         if !self.must_look(&begun.relations) {
             begun.catalog = self.changed.take();
@@ -227,7 +251,7 @@ impl Reader {
     }
 
     /// Reads the head; an error where the log is not the one that was followed.
-    fn begun(&self, head: &tokio_postgres::Row, relations: Relations) -> Result<Begun, LogError> {
+    fn begun(&self, head: &Row, relations: Relations) -> Result<Begun, LogError> {
         let (snapshot, tick, history) = parse_head(head).map_err(|error| failed(DOING, &error))?;
         if history != self.history {
             return Err(LogError {
@@ -274,18 +298,24 @@ impl Reader {
         Ok(())
     }
 
+    fn has_risen(&mut self, row: &Row) -> Result<(), LogError> {
+        let is = |error| failed("taking the lock", &error);
+        let (is_ours, gateways): (_, i64) =
+            (row.try_get(0).map_err(is)?, row.try_get(1).map_err(is)?);
+        self.rhythm.has_risen(is_ours, gateways > 1);
+        Ok(())
+    }
+
     /// Takes or drops the lock that tells writers that a gateway is awake.
     async fn follow_rhythm(&mut self, next: &Next) -> Result<(), LogError> {
         match next {
             Next::Rest(_) | Next::Doze(_) | Next::Sleep => {}
             Next::Rise => {
-                let lock = super::rhythm::TAKE_LOCK;
-                let row =
-                    within(STEP_LIMIT, "taking the lock", self.client.query_one(lock, &[])).await?;
-                let is_ours = row.try_get(0).map_err(|error| failed("taking the lock", &error))?;
-                let peers: i64 =
-                    row.try_get(1).map_err(|error| failed("taking the lock", &error))?;
-                self.rhythm.has_risen(is_ours, peers > 1);
+                let doing = "taking the lock";
+                let parameters: [&(dyn ToSql + Sync); 1] = [&self.rhythm.holds_lock()];
+                let step = self.client.query_one(&self.take_lock, &parameters);
+                let row = within(STEP_LIMIT, doing, step).await?;
+                self.has_risen(&row)?;
             }
             Next::Settle => {
                 let drop = super::rhythm::DROP_LOCK;
@@ -315,12 +345,7 @@ impl LogReader for Reader {
     async fn rows(&mut self) -> Result<Option<Vec<LogRow>>, LogError> {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         if let Some((stream, decoder)) = &mut reading.rows {
-            let step = decoder.some(stream);
-            let rows =
-                tokio::time::timeout(ROWS_LIMIT, step).await.map_err(|_elapsed| LogError {
-                    message: "reading the log: no more rows came".to_owned(),
-                    is_transient: true,
-                })??;
+            let rows = decoder.some(stream).await?;
             if rows.is_some() {
                 return Ok(rows);
             }
@@ -343,8 +368,8 @@ impl LogReader for Reader {
         match next {
             Next::Rise | Next::Settle => {}
             Next::Rest(pause) => tokio::time::sleep(pause.min(longest)).await,
-            Next::Doze(pause) => doze(&self.wake, pause.min(longest)).await,
-            Next::Sleep => doze(&self.wake, longest).await,
+            Next::Doze(pause) => self.wake.woken_within(pause.min(longest)).await,
+            Next::Sleep => self.wake.woken_within(longest).await,
         }
         if self.rhythm.quiet() >= BEAT_EVERY && self.beaten.elapsed() >= BEAT_EVERY {
             self.beaten = Instant::now();
@@ -354,12 +379,7 @@ impl LogReader for Reader {
     }
 }
 
-async fn doze(wake: &Wake, longest: Duration) {
-    // A time-out is as good as a wake: either way the log is read.
-    tokio::time::timeout(longest, wake.woken()).await.unwrap_or_default();
-}
-
-fn parse_head(row: &tokio_postgres::Row) -> Result<(String, Option<Tick>, u64), Error> {
+fn parse_head(row: &Row) -> Result<(String, Option<Tick>, u64), Error> {
     let history = super::log::history(row.try_get(4)?);
     let id: Option<i64> = row.try_get(1)?;
     let tag: Option<i32> = row.try_get(2)?;

@@ -12,7 +12,10 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, types::ToSql};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{failed, tell, within};
+use super::{
+    error::{failed, within},
+    lease::Lease,
+};
 use crate::feed::LogError;
 
 /// Changes in one batch: it holds their rows locked for some ten milliseconds.
@@ -109,13 +112,11 @@ impl Retention {
     }
 
     async fn round(&mut self) -> Result<(), LogError> {
-        let client = self.pool.get().await.map_err(|error| LogError {
-            message: format!("no connection to the database: {}", tell(&error)),
-            is_transient: true,
-        })?;
+        let client = Lease::of(&self.pool).await?;
         let before = measure(&client).await?;
         self.prune(&client, self.keep.shortened(before)).await?;
         self.tell(measure(&client).await?);
+        client.give_back();
         Ok(())
     }
 

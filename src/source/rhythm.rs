@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use crate::change::Snapshot;
 
-/// Takes the lock if nobody has it; tells whether it is ours and how many gateways there are.
+/// Takes the lock if it is not ours and nobody has it; tells whether it is ours, and how many
+/// gateways there are. Taken twice it would have to be dropped twice.
 pub(super) const TAKE_LOCK: &str = "
-    select pg_catalog.pg_try_advisory_lock(1128678482, 1),
+    select $1 or pg_catalog.pg_try_advisory_lock(1128678482, 1),
            (select count(*) from pg_catalog.pg_locks
              where locktype = 'advisory' and classid = 1128678482 and objid = 4
                and database = (select oid from pg_catalog.pg_database
@@ -54,6 +55,10 @@ const SETTLE_AFTER: Duration = Duration::from_millis(100);
 /// The pause between reads while awake: at 500 reads a second a read's own cost is some percent
 /// of a core, and a change waits 1 ms for it on average.
 const PACE: Duration = Duration::from_millis(2);
+
+/// While awake it asks again who has the lock and who else is there: a gateway that starts
+/// meanwhile waits to be told, and the one that had the lock may end.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// What to do before the next read.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,6 +100,7 @@ pub(super) struct Rhythm {
     close_reads: u32,
     near_reads: u32,
     has_peers: bool,
+    asked: Instant,
 }
 
 impl Rhythm {
@@ -109,6 +115,7 @@ impl Rhythm {
             close_reads: 0,
             near_reads: 0,
             has_peers: false,
+            asked: now,
         }
     }
 
@@ -166,9 +173,21 @@ impl Rhythm {
         }
     }
 
+    /// Whether the lock is ours.
+    pub(super) fn holds_lock(&self) -> bool {
+        self.state == State::Awake { holds_lock: true }
+    }
+
+    /// Whether to ask again, with the next read, who has the lock and who else is there.
+    pub(super) fn is_to_ask(&self) -> bool {
+        matches!(self.state, State::Awake { .. }) && self.asked.elapsed() >= ASK_EVERY
+    }
+
+    /// It is awake, and has asked.
     pub(super) fn has_risen(&mut self, holds_lock: bool, has_peers: bool) {
         self.state = State::Awake { holds_lock };
         self.has_peers = has_peers;
+        self.asked = Instant::now();
     }
 
     pub(super) fn has_settled(&mut self, barrier: u64) {
@@ -209,6 +228,19 @@ mod tests {
         assert!(rises(Duration::from_millis(2), false).await);
         assert!(!rises(Duration::from_millis(10), false).await);
         assert!(rises(Duration::from_millis(10), true).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_awake_it_asks_every_second_for_the_lock_and_for_others() {
+        let mut rhythm = Rhythm::new();
+        tokio::time::advance(ASK_EVERY).await;
+        assert!(!rhythm.is_to_ask(), "asleep, writers tell all");
+        rhythm.has_risen(false, false);
+        assert!(!rhythm.is_to_ask() && !rhythm.holds_lock() && !rhythm.must_tell_others());
+        tokio::time::advance(ASK_EVERY).await;
+        assert!(rhythm.is_to_ask());
+        rhythm.has_risen(true, true);
+        assert!(!rhythm.is_to_ask() && rhythm.holds_lock() && rhythm.must_tell_others());
     }
 
     #[tokio::test(start_paused = true)]

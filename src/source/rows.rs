@@ -1,13 +1,13 @@
 //! Rows of the log: what is new since a snapshot, in the order of the feed.
 
-use std::{collections::HashMap, pin::Pin, sync::Arc};
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream::Fuse};
 use tokio_postgres::{Client, Error, Row as SqlRow, RowStream, Statement, types::ToSql};
 
 use super::{
     catalog::shape_of,
-    error::{failed, refused},
+    error::{failed, refused, within},
     types::{JsonText, Micros, Xid8},
 };
 use crate::{
@@ -30,7 +30,9 @@ macro_rules! not_seen {
     };
 }
 
-/// Which relations have new rows, what each is told as, and that table's shape now.
+/// Which relations have new rows, what each is told as, and that table's shape now. A row trigger
+/// written by hand on a partitioned table is copied to its partitions, whose rows name those: they
+/// are told as the table that has the trigger itself.
 const RELATIONS: &str = concat!(
     "select d.watch, d.rel, c.oid, c.shape
        from (select l.watch, l.rel from ",
@@ -42,7 +44,16 @@ const RELATIONS: &str = concat!(
               from pg_catalog.pg_class c
               join pg_catalog.pg_namespace n on n.oid = c.relnamespace ",
     shape_of!(),
-    " where c.oid = coalesce(w.rel::oid, d.rel) offset 0) c on true"
+    " where c.oid = coalesce(w.rel::oid,
+              (select up.relid
+                 from pg_catalog.pg_partition_ancestors(d.rel::regclass)
+                        with ordinality up(relid, place)
+                where exists (select from pg_catalog.pg_trigger t
+                                join pg_catalog.pg_proc p on p.oid = t.tgfoid
+                               where t.tgrelid = up.relid and t.tgparentid = 0
+                                 and not t.tgisinternal and p.proname = 'notify_table_change')
+                order by up.place limit 1),
+              d.rel) offset 0) c on true"
 );
 
 /// The rows: transactions by the highest id of each, so that the changes of a row are in commit
@@ -60,6 +71,10 @@ const ROWS: &str = concat!(
 /// What a row is known by, of those that a snapshot has not seen.
 pub(super) const SINCE: &str =
     concat!("select l.id, l.xid, l.at from ", not_seen!("id, xid, at"), " l");
+
+/// The first row of a read may take this long, for the rows of transactions are counted first; and
+/// so may each after it.
+pub(super) const ROWS_LIMIT: Duration = Duration::from_mins(1);
 
 /// The statements above, prepared on one connection.
 #[derive(Clone)]
@@ -144,8 +159,10 @@ impl Decoder {
         const ROWS_MAX: usize = 256;
         /// And this many bytes, but for the last one.
         const BYTES_MAX: usize = 64 * 1024;
-        let failed = |error: Error| failed("reading the log", &error);
-        let Some(first) = stream.try_next().await.map_err(failed)? else { return Ok(None) };
+        let doing = "reading the log";
+        let failed = |error: Error| failed(doing, &error);
+        let first = within(ROWS_LIMIT, doing, stream.try_next()).await?;
+        let Some(first) = first else { return Ok(None) };
         let mut rows = vec![self.decode(&first).map_err(failed)?];
         while rows.len() < ROWS_MAX && rows.iter().map(LogRow::bytes).sum::<usize>() < BYTES_MAX {
             match futures::FutureExt::now_or_never(stream.next()) {

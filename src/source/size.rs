@@ -34,6 +34,7 @@ impl PgLog {
         let client = self.pooled().await?;
         let doing = "estimating the sizes of tables";
         let rows = within(STEP_LIMIT, doing, client.query(ESTIMATE, &[&oids])).await?;
+        client.give_back();
         let read = |row: &tokio_postgres::Row| Estimate {
             oid: row.get(0),
             rows: row.get(1),

@@ -4,16 +4,15 @@
 //! and no overlap. Its position is the newest tick and the log rows that its own snapshot sees
 //! since.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
-use deadpool_postgres::{Object, Transaction};
 use futures::TryStreamExt as _;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Duration, Instant, timeout},
 };
 use tokio_postgres::{
-    Error, IsolationLevel,
+    Client, Error, IsolationLevel, Transaction,
     error::SqlState,
     types::{ToSql, Type},
 };
@@ -21,7 +20,9 @@ use tokio_postgres::{
 use super::{
     catalog::shape_of,
     error::{failed, within},
+    lease::Lease,
     log::{PgLog, STEP_LIMIT, tick},
+    name::{of_table, quoted},
     rows::{SINCE, bounds},
     types::{JsonText, Micros, Xid8},
 };
@@ -32,7 +33,8 @@ use crate::{
         position::{Since, check},
     },
     feed::{
-        ChangeLog as _, Image, LogError, Topic, encode,
+        ChangeLog as _, Columns, Image, LogError, Topic, encode,
+        filter::CompiledFilter,
         log::{Guest, RowPiece, RowPieces, RowsAt, RowsError},
     },
     tasks,
@@ -52,15 +54,16 @@ const PIECE_LIMIT: Duration = Duration::from_mins(1);
 /// A transaction whose position takes too many words to tell is begun again behind a new tick.
 const TRIES: usize = 3;
 
-/// A row's text is as the triggers write it. The log wants plans that tables do not.
+/// A row's text is as the triggers write it. Its reader takes the time that its patience allows.
 const SETTINGS: &str = "
     set local timezone = 'UTC'; set local datestyle = 'ISO, MDY';
     set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
-    set local extra_float_digits = 1;";
+    set local extra_float_digits = 1; set local statement_timeout = 0;";
 
-const PLANS: &str = "
-    set local enable_seqscan = on; set local enable_hashjoin = on;
-    set local enable_mergejoin = on;";
+/// The log wants a plan by its index, where tables do not: whatever its statistics say.
+const FOR_LOG: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;";
+
+const FOR_TABLES: &str = "set local enable_seqscan = on; set local enable_bitmapscan = on;";
 
 /// The server looks whether we are still there while it searches.
 const WATCH: &str = "set local client_connection_check_interval = '1s';";
@@ -129,12 +132,11 @@ async fn try_read(
     Ok(is_tellable.then_some(RowsAt { position, rows }))
 }
 
-async fn serve(mut connection: Object, topics: Vec<Arc<Topic>>, told: Told, mut pieces: Pieces) {
+async fn serve(mut connection: Lease, topics: Vec<Arc<Topic>>, told: Told, mut pieces: Pieces) {
     if transact(&mut connection, &topics, told, &mut pieces).await {
-        drop(connection);
+        connection.give_back();
     } else {
-        // Its transaction may still be open: nobody else is to read in it.
-        drop(Object::take(connection));
+        drop(connection);
     }
     // Only now: who has a place may use a connection.
     drop(pieces.guest.place);
@@ -159,7 +161,7 @@ impl Pieces {
 
 /// Whether all was read, and the transaction ended.
 async fn transact(
-    connection: &mut Object,
+    connection: &mut Client,
     topics: &[Arc<Topic>],
     told: Told,
     pieces: &mut Pieces,
@@ -212,7 +214,10 @@ async fn place(
     topics: &[Arc<Topic>],
 ) -> Result<Position, RowsError> {
     let doing = "placing a snapshot";
-    let lock = |topic: &Arc<Topic>| format!("lock table {} in access share mode;", name(topic));
+    let lock = |topic: &Arc<Topic>| {
+        let name = of_table(&topic.spec.table.name);
+        format!("lock table {name} in access share mode;")
+    };
     // Locked before the first look, which is what decides on the transaction's snapshot.
     let locks: String = topics.iter().map(lock).collect();
     let step = transaction.batch_execute(&locks);
@@ -223,7 +228,8 @@ async fn place(
             |locked| locked.map_err(|error| failed(doing, &error)),
         )?,
     }
-    within(STEP_LIMIT, doing, transaction.batch_execute(&[SETTINGS, WATCH].concat())).await?;
+    let settings = [SETTINGS, WATCH, FOR_LOG].concat();
+    within(STEP_LIMIT, doing, transaction.batch_execute(&settings)).await?;
     let newest = within(STEP_LIMIT, doing, transaction.query_one(TICK, &[])).await?;
     let newest = tick(&newest).map_err(|error| failed(doing, &error))?;
     for topic in topics {
@@ -247,7 +253,7 @@ async fn place(
         Ok::<_, Error>(())
     };
     within(PIECE_LIMIT, doing, read).await?;
-    within(STEP_LIMIT, doing, transaction.batch_execute(PLANS)).await?;
+    within(STEP_LIMIT, doing, transaction.batch_execute(FOR_TABLES)).await?;
     Ok(Position { tick: Arc::new(newest), since: Arc::new(since) })
 }
 
@@ -272,17 +278,28 @@ async fn rows(
     let mut count = ROWS_FIRST;
     loop {
         let most = i32::try_from(count).unwrap_or(i32::MAX);
-        let step = transaction.query_portal(&portal, most);
-        let found = within(PIECE_LIMIT, doing, step).await?;
-        let is_last = found.len() < count;
-        let mut texts = Vec::with_capacity(found.len());
-        for row in &found {
+        let step = transaction.query_portal_raw(&portal, most);
+        let mut found = pin!(within(PIECE_LIMIT, doing, step).await?);
+        // Counted as read, for a reader may see little of a large row.
+        let (mut fetched, mut bytes, mut waiting) = (0, 0, 0);
+        let mut texts = Vec::new();
+        while let Some(row) = within(PIECE_LIMIT, doing, found.try_next()).await? {
             let JsonText(text) = row.try_get(0).map_err(|error| failed(doing, &error))?;
+            fetched += 1;
+            bytes += text.len();
+            waiting += text.len();
             texts.extend(shown(topic, &Row::new(text)));
+            if waiting >= PIECE_BYTES && !texts.is_empty() {
+                waiting = 0;
+                let rows = std::mem::take(&mut texts);
+                if !pieces.send(Ok(RowPiece { topic: at, rows, is_last: false })).await {
+                    return Ok(false);
+                }
+            }
         }
-        let bytes: usize = texts.iter().map(String::len).sum();
-        let piece = RowPiece { topic: at, rows: texts, is_last };
-        if !pieces.send(Ok(piece)).await {
+        let is_last = fetched < count;
+        let has_more = is_last || !texts.is_empty();
+        if has_more && !pieces.send(Ok(RowPiece { topic: at, rows: texts, is_last })).await {
             return Ok(false);
         }
         if is_last {
@@ -319,8 +336,8 @@ fn query(topic: &Topic) -> (String, Vec<String>) {
         let granted = if any.is_empty() { "false".to_owned() } else { any.join(" or ") };
         clauses.push(format!("({granted})"));
     }
-    let name = name(topic);
-    let mut sql = format!("select pg_catalog.row_to_json(pgfeed_row.*) from {name} as pgfeed_row");
+    let (name, row) = (of_table(&topic.spec.table.name), row(topic));
+    let mut sql = format!("select {row} from {name} as pgfeed_row");
     if !clauses.is_empty() {
         sql.push_str(" where ");
         sql.push_str(&clauses.join(" and "));
@@ -328,8 +345,20 @@ fn query(topic: &Topic) -> (String, Vec<String>) {
     (sql, values)
 }
 
-fn name(topic: &Topic) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let name = &topic.spec.table.name;
-    format!("{}.{}", quoted(&name.schema), quoted(&name.name))
+/// The JSON of what is needed of a row: what is shown of it, and what decides on that.
+fn row(topic: &Topic) -> String {
+    let spec = &topic.spec;
+    let granted = spec.grant.columns();
+    let shown = spec.columns.as_ref().map_or_else(|| granted.clone(), |it| it.and(&granted));
+    let grants = spec.grant.parts().iter().filter_map(|part| part.rows.as_ref());
+    let filters = spec.filter.iter().chain(grants);
+    let of = |filter: &CompiledFilter| Columns::new(filter.columns().iter().copied());
+    let needed = filters.fold(shown, |needed, filter| needed.or(&of(filter)));
+    if needed.count() == spec.table.columns.len() {
+        return "pg_catalog.row_to_json(pgfeed_row.*)".to_owned();
+    }
+    let column = |place: usize| format!("pgfeed_row.{}", quoted(&spec.table.columns[place].name));
+    let columns: Vec<String> = needed.places().map(column).collect();
+    let columns = columns.join(", ");
+    format!("(select pg_catalog.row_to_json(part.*) from (select {columns}) as part)")
 }

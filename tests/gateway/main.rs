@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "a test fails by it")]
 
 mod attacks;
+mod awake;
 mod clocks;
 mod console;
 mod cost;
@@ -35,3 +36,4 @@ mod support;
 mod talk;
 mod tokens;
 mod transports;
+mod unhurried;

@@ -172,6 +172,28 @@ async fn partitions_made_go_on_and_partitions_attached_start_over() {
     client.until_applied("events", 1).await;
 }
 
+#[tokio::test]
+async fn a_row_trigger_written_by_hand_on_a_partitioned_table_tells_all_its_partitions() {
+    let database = Database::fresh().await;
+    database
+        .run(
+            "create table events (id bigint, k integer, primary key (id, k)) partition by list (k); \
+             create table events_1 partition of events for values in (1); \
+             create table events_2 partition of events for values in (2, 3) partition by list (k); \
+             create table events_3 partition of events_2 for values in (3); \
+             create trigger by_hand after insert or update or delete on events \
+               for each row execute function notify_table_change()",
+        )
+        .await;
+    let gateway = Gateway::serving(&database).await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "events").await;
+    database.run("insert into events values (1, 1), (2, 3)").await;
+    database.run("update events set id = id + 10; delete from events").await;
+    client.until_applied("events", 8).await;
+    let told: Vec<_> = client.changes("events").iter().map(|it| it.key["id"].clone()).collect();
+    assert_eq!(told, [1, 2, 1, 2, 11, 12, 11, 12], "each under the table that has the trigger");
+}
+
 const OFF: &str = "alter table notes disable trigger \"00_pgfeed_insert\"";
 const ON: &str = "alter table notes enable always trigger \"00_pgfeed_insert\"";
 

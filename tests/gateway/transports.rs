@@ -4,6 +4,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
 
 use crate::support::{
     database::Database,
@@ -318,4 +322,43 @@ async fn a_transaction_cut_at_any_byte_is_complete_on_whatever_transport_it_goes
         assert_eq!(it.keys, (1..=rows).collect::<Vec<_>>());
         assert!(it.resyncs.is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_value_with_line_breaks_stays_one_line_of_an_event_stream() {
+    const DOC: &str = "{\n\t\"a\": [1,\r\n 2]\r}";
+    let database = Database::fresh().await;
+    let sender = database.connect().await;
+    let make = "create table docs (id bigint primary key, doc json); select pgfeed.watch('docs')";
+    sender.batch_execute(make).await.expect("a table of documents");
+    let insert = "insert into docs select $1::int8, $2::text::json";
+    sender.execute(insert, &[&1_i64, &DOC]).await.expect("is written");
+    let file = "[tables.\"public.docs\"]\nread = \"anyone\"\nundurable = true\n";
+    let gateway = Settings::for_database(&database).with_file(file).start().await;
+    gateway.ready().await;
+    let mut wire = TcpStream::connect(gateway.address()).await.expect("the gateway accepts");
+    let request = "GET /sse/changes/?table=docs&snapshot=true HTTP/1.0\r\nHost: x\r\n\r\n";
+    wire.write_all(request.as_bytes()).await.expect("it reads");
+    let mut lines = BufReader::new(wire).lines();
+    let mut next = async |word: &str| loop {
+        let line = within(PATIENCE, word, lines.next_line()).await.expect("text");
+        let line = line.expect("the stream goes on");
+        // Before the first empty line stands the head.
+        if let Some(json) = line.strip_prefix("data:") {
+            let message: Value = serde_json::from_str(json).expect("a line is a message");
+            if message["type"] == word {
+                return message;
+            }
+        }
+    };
+    let doc = json!({"a": [1, 2]});
+    assert_eq!(next("snapshot").await["rows"], json!([{"id": 1, "doc": doc}]));
+    next("live").await;
+    sender.execute(insert, &[&2_i64, &DOC]).await.expect("is written");
+    assert_eq!(next("change").await["data"], json!({"id": 2, "doc": doc}));
+    let payload = format!(
+        "{{\"table\":\"docs\",\"operation\":\"INSERT\",\"data\":{{\"id\":3,\n\"doc\":{DOC}}}}}"
+    );
+    sender.execute("select pg_notify('db_changes', $1)", &[&payload]).await.expect("is sent");
+    assert_eq!(next("change").await["data"], json!({"id": 3, "doc": doc}));
 }

@@ -141,8 +141,8 @@ impl State {
         }
     }
 
-    /// Starts over from a position; gives the chunk that says so where there was one before.
-    pub(super) fn restart(&mut self, position: Position) -> Option<Arc<Chunk>> {
+    /// Starts over from a position; gives the chunk that says why where there was one before.
+    pub(super) fn restart(&mut self, position: Position, notice: Notice) -> Option<Arc<Chunk>> {
         let sees = Arc::new(position.tick.snapshot.clone());
         let is_first = self.tail.is_none();
         let max = self.tail_bytes_max;
@@ -158,7 +158,7 @@ impl State {
             position,
             sees,
             cut: Cut::WHOLE,
-            notices: vec![Notice::HistoryChanged],
+            notices: vec![notice],
         }))
     }
 
@@ -215,7 +215,8 @@ impl State {
             let oid = change.table.oid;
             let Some(topics) = self.by_table.get(&oid) else { continue };
             let images = Images::of(change);
-            let is_blind = change.new.is_none() && change.old.is_none();
+            // Of a row too large to be logged, the former key stands in for the image before.
+            let is_blind = change.is_oversize() || (change.new.is_none() && change.old.is_none());
             for topic in topics.candidates(&change.table, &images, is_blind) {
                 let builder = builders.entry(topic.id).or_default();
                 bytes -= builder.bytes();

@@ -55,7 +55,7 @@ impl ConnectError {
 
 /// Whether what failed here may succeed on a new connection: the server is starting, stopping,
 /// full, away, or no longer the primary.
-pub fn is_transient(error: &tokio_postgres::Error) -> bool {
+fn is_transient(error: &tokio_postgres::Error) -> bool {
     if let Some(code) = error.code() {
         return is_transient_code(code);
     }
