@@ -201,6 +201,7 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         subscriptions_max: limits.subscriptions_per_connection_max,
         scanned_terms_max: limits.scanned_terms_per_connection_max,
+        indexed_values_max: limits.indexed_values_per_connection_max,
         message_bytes_max: limits.message_bytes_max,
         messages_per_second_max: limits.messages_per_second_max,
         client_errors_max: limits.client_errors_max,

@@ -96,6 +96,11 @@ fn check_ranges(settings: &Settings, faults: &mut Faults) {
             size(limits.scanned_terms_per_connection_max),
             count,
         ),
+        (
+            "limits.indexed_values_per_connection_max",
+            size(limits.indexed_values_per_connection_max),
+            count,
+        ),
         ("limits.message_bytes_max", size(limits.message_bytes_max), (256, 1 << 30)),
         ("limits.messages_per_second_max", u64::from(limits.messages_per_second_max), count),
         ("limits.client_errors_max", u64::from(limits.client_errors_max), count),

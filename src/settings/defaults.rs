@@ -70,6 +70,7 @@ impl Default for Limits {
             connections_per_subject_max: 100,
             subscriptions_per_connection_max: 100,
             scanned_terms_per_connection_max: 200,
+            indexed_values_per_connection_max: 10_000,
             message_bytes_max: 65_536,
             messages_per_second_max: 20,
             client_errors_max: 10,

@@ -122,6 +122,7 @@ pub struct Limits {
     pub connections_per_subject_max: usize,
     pub subscriptions_per_connection_max: usize,
     pub scanned_terms_per_connection_max: usize,
+    pub indexed_values_per_connection_max: usize,
     pub message_bytes_max: usize,
     pub messages_per_second_max: u32,
     pub client_errors_max: u32,

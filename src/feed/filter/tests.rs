@@ -288,6 +288,13 @@ fn claims_that_json_may_have_rounded_have_no_value() {
 }
 
 #[test]
+fn a_list_that_is_walked_through_counts_by_its_length() {
+    let terms = |text: &str| compiled(text).unwrap().terms();
+    assert_eq!(terms("id=not.in.(1,2,3)&rank=not.gt.low&data->>k=in.(a,b)&title=eq.a"), 4);
+    assert_eq!(terms("tags=not.in.({1},{2},{3})&tags=in.()"), 4);
+}
+
+#[test]
 fn equalities_meet_the_canonical_values_of_rows() {
     let equality = |text: &str| compiled(text).unwrap().equality();
     let one = |column: usize, values: &[&str]| {
@@ -300,6 +307,8 @@ fn equalities_meet_the_canonical_values_of_rows() {
     assert_eq!(equality("or=(id.eq.1,rank.eq.low)&tags=eq.{1}"), None);
     assert_eq!(equality("id=not.eq.1&not.and=(id.eq.2)&data->>k=eq.1"), None);
     assert_eq!(equality("id=in.()"), None);
+    assert_eq!(compiled("id=in.(1,2)&price=gt.1").unwrap().indexed_values(), 2);
+    assert_eq!(compiled("id=not.in.(1,2,1)").unwrap().indexed_values(), 0);
     let table = table();
     let value = |column: usize, raw| canonical(&table.columns[column], raw).map(String::from);
     assert_eq!(value(0, "7").as_deref(), Some("7"));
