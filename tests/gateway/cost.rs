@@ -117,7 +117,7 @@ async fn values_that_a_client_puts_in_the_index_are_limited() {
             }
         }
     };
-    assert_eq!(answer("1", "id=in.(1,2,3)").await, "subscribed");
+    assert_eq!(answer("1", "id=in.(1,2,3,2,1)").await, "subscribed", "each value counts once");
     assert_eq!(answer("2", "id=in.(4,5,6)").await, "too_many_subscriptions");
     assert_eq!(answer("3", "id=not.in.(4,5,6)").await, "subscribed", "that is not looked up");
     assert_eq!(answer("4", "id=in.(4,5)").await, "subscribed");

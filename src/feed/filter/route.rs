@@ -41,9 +41,7 @@ pub(super) fn equality(node: &Node) -> Option<(usize, Vec<String>)> {
                 }
                 values.extend(more);
             }
-            values.sort();
-            values.dedup();
-            Some((column, values))
+            Some((column, distinct(values)))
         }
         Node::Not(_) => None,
         Node::Test(test) => test_equality(test),
@@ -58,10 +56,17 @@ fn test_equality(test: &Test) -> Option<(usize, Vec<String>)> {
     let values: Option<Vec<String>> = match &test.check {
         Check::Compare(Operator::Eq, value) => value.canonical().map(|value| vec![value]),
         Check::In(list) | Check::Labels(list) => {
-            list.values().iter().map(Value::canonical).collect()
+            list.values().iter().map(Value::canonical).collect::<Option<_>>().map(distinct)
         }
         Check::Is(truth) => Some(vec![truth.to_string()]),
         _ => None,
     };
     Some((test.column, values?))
+}
+
+/// Each value once: a topic stands in the list of a value once.
+fn distinct(mut values: Vec<String>) -> Vec<String> {
+    values.sort_unstable();
+    values.dedup();
+    values
 }

@@ -307,7 +307,8 @@ fn equalities_meet_the_canonical_values_of_rows() {
     assert_eq!(equality("or=(id.eq.1,rank.eq.low)&tags=eq.{1}"), None);
     assert_eq!(equality("id=not.eq.1&not.and=(id.eq.2)&data->>k=eq.1"), None);
     assert_eq!(equality("id=in.()"), None);
-    assert_eq!(compiled("id=in.(1,2)&price=gt.1").unwrap().indexed_values(), 2);
+    assert_eq!(equality("price=in.(2,1,2.0,1)"), one(3, &["1", "2"]), "each value once");
+    assert_eq!(compiled("id=in.(1,2,1)&price=gt.1").unwrap().indexed_values(), 2);
     assert_eq!(compiled("id=not.in.(1,2,1)").unwrap().indexed_values(), 0);
     let table = table();
     let value = |column: usize, raw| canonical(&table.columns[column], raw).map(String::from);
