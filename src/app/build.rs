@@ -14,6 +14,7 @@ use crate::{
     auth::{
         Policy,
         address::Proxies,
+        jwks::Pace,
         origin::Origins,
         token::{self, AuthKeys, Verifier},
     },
@@ -177,8 +178,12 @@ pub fn token_settings(settings: &Settings) -> anyhow::Result<token::Settings> {
 
 /// Who may come in, by the settings.
 pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
-    let verifier = Verifier::new(token_settings(settings)?)
+    let apart = std::time::Duration::from_millis(settings.auth.jwks_refetch_min_ms);
+    let pace = Pace { apart, ..Pace::default() };
+    let verifier = Verifier::with_pace(token_settings(settings)?, pace)
         .context("auth: no verifier of tokens can be made")?;
+    // The log tells how that went, before the first reader is refused.
+    drop(verifier.warm());
     let server = &settings.server;
     let origins = Origins::new(server.allowed_origins.iter().map(String::as_str))
         .context("server.allowed_origins")?;

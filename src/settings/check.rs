@@ -77,7 +77,8 @@ fn check_ranges(settings: &Settings, faults: &mut Faults) {
         ("server.ready_lag_max_ms", server.ready_lag_max_ms, wait),
         ("server.drain_ms", server.drain_ms, (0, DAY_MS)),
         ("server.retry_spread_ms", server.retry_spread_ms, (0, DAY_MS)),
-        ("auth.jwks_refetch_min_ms", auth.jwks_refetch_min_ms, (100, DAY_MS)),
+        // A set is read again after five minutes whatever tokens ask for.
+        ("auth.jwks_refetch_min_ms", auth.jwks_refetch_min_ms, (100, 300_000)),
         ("log.retention", retention_ms, (1_000, 3_650 * DAY_MS)),
         ("log.size_max", log.size_max.0, (1 << 20, 1 << 50)),
         // PostgreSQL makes no JSON text above 256 MB.

@@ -42,7 +42,7 @@ impl Default for Auth {
             jwt_public_key_file: PathBuf::new(),
             jwks_url: String::new(),
             jwks_file: PathBuf::new(),
-            jwks_refetch_min_ms: 30_000,
+            jwks_refetch_min_ms: 10_000,
             issuer: String::new(),
             audience: String::new(),
             role_claim: "role".to_owned(),
