@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let file = cli.config.clone();
     let is_for_database = cli.command.is_for_database();
-    let environment = std::env::vars().filter(|(name, _)| !is_for_database || name != LISTEN);
+    let environment = std::env::vars_os().filter(|(name, _)| !is_for_database || name != LISTEN);
     let loaded = match Settings::load(cli.config.as_deref(), environment) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.into(), EX_CONFIG),

@@ -21,7 +21,7 @@ pub mod values;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ impl Settings {
     /// no other.
     pub fn load(
         config_file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Loaded, SettingsError> {
         load::load(config_file, environment)
     }

@@ -143,8 +143,8 @@ pub async fn reached(hub: &Hub) {
 
 /// The database that the settings lead to.
 pub fn target(settings: &Settings) -> anyhow::Result<Target> {
-    let environment: std::collections::HashMap<String, String> = std::env::vars().collect();
-    let lookup = |name: &str| environment.get(name).cloned();
+    // What is no text is none of libpq's: it belongs to another program.
+    let lookup = |name: &str| std::env::var_os(name)?.into_string().ok();
     let target = Target::parse(settings.database.url.expose(), &lookup)
         .context("database.url cannot be used")?;
     for warning in target.warnings() {

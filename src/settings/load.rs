@@ -1,6 +1,6 @@
 //! From file and variables to settings that passed every check.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
 
 use config::{Config, ConfigError, File, FileFormat};
 
@@ -12,7 +12,7 @@ use super::{
 
 pub(super) fn load(
     config_file: Option<&Path>,
-    variables: impl Iterator<Item = (String, String)>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, SettingsError> {
     let environment = Environment::read(variables);
     if !environment.problems.is_empty() {

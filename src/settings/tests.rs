@@ -49,7 +49,7 @@ fn file(text: &str) -> NamedTempFile {
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, SettingsError> {
     let file = file(text);
-    let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    let variables = variables.iter().map(|&(name, value)| (name.into(), value.into()));
     Settings::load(Some(file.path()), variables)
 }
 

@@ -1,9 +1,25 @@
 //! What is refused, and that the message names where, which key, and why.
 
-use std::path::Path;
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::Path};
 
 use super::{file, load, refusal};
 use crate::settings::{Settings, SettingsError};
+
+#[test]
+fn a_variable_of_ours_that_is_no_text_is_refused_and_others_may_be() {
+    let odd = || OsString::from_vec(b"\xff\xfe".to_vec());
+    let named = |name: &str| (OsString::from(name), odd());
+    let others = [named("LS_COLORS"), named("PGFEE"), (odd(), odd())];
+    let loaded = Settings::load(None, others.into_iter()).unwrap();
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    for name in ["PGFEED__ACCESS__DEFAULT", "PGFEED__TABLES__notes__ROWS", "DATABASE_URL", "PORT"] {
+        let error = Settings::load(None, std::iter::once(named(name))).unwrap_err().to_string();
+        assert_eq!(error, format!("environment variable {name}: is not text in UTF-8"));
+    }
+    let name = OsString::from_vec(b"PGFEED__\xff".to_vec());
+    let error = Settings::load(None, std::iter::once((name, "x".into()))).unwrap_err();
+    assert!(error.to_string().ends_with("has a name that is not UTF-8"), "{error}");
+}
 
 /// A fragment that is wrong, the key that must be named, and a part of the reason.
 const WRONG: &[(&str, &str, &str)] = &[
