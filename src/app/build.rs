@@ -176,12 +176,17 @@ pub fn token_settings(settings: &Settings) -> anyhow::Result<token::Settings> {
     })
 }
 
-/// Who may come in, by the settings.
-pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
+/// What checks tokens, by the settings.
+pub fn verifier(settings: &Settings) -> anyhow::Result<Verifier> {
     let apart = std::time::Duration::from_millis(settings.auth.jwks_refetch_min_ms);
     let pace = Pace { apart, ..Pace::default() };
-    let verifier = Verifier::with_pace(token_settings(settings)?, pace)
-        .context("auth: no verifier of tokens can be made")?;
+    Verifier::with_pace(token_settings(settings)?, pace)
+        .context("auth: no verifier of tokens can be made")
+}
+
+/// Who may come in, by the settings.
+pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
+    let verifier = verifier(settings)?;
     // The log tells how that went, before the first reader is refused.
     drop(verifier.warm());
     let server = &settings.server;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Policy, feeds::Feeds},
-    change::TableName,
+    change::{Table, TableName},
     feed::{Catalog, Hub},
     http::ready::State,
     source::{PgLog, inspect::Inspection},
@@ -38,6 +38,19 @@ impl Unfit {
         let origin = file.map_or("settings".to_owned(), |file| file.display().to_string());
         Self(self.0.iter().map(|fault| format!("{origin}: {fault}")).collect())
     }
+}
+
+/// The tables that settings name, and where.
+pub fn named(policy: &Policy, feeds: &Feeds) -> BTreeMap<TableName, String> {
+    let of_feeds = feeds.tables().map(|(key, name)| (name, key));
+    let of_policy = policy.tables().map(|name| (name.clone(), format!("tables.{name}")));
+    of_feeds.chain(of_policy).collect()
+}
+
+/// Why what settings say of a table does not fit it.
+pub fn faults(policy: &Policy, feeds: &Feeds, table: &Table) -> Vec<String> {
+    let of_policy = policy.faults(table).into_iter().map(|it| it.to_string());
+    of_policy.chain(feeds.faults(table).into_iter().map(|it| it.to_string())).collect()
 }
 
 /// Holds the settings against the database. One for a gateway.
@@ -118,11 +131,8 @@ impl Fitness {
         self.set(&faults);
     }
 
-    /// The tables that settings name, and where.
     fn named(&self) -> BTreeMap<TableName, String> {
-        let of_feeds = self.feeds.tables().map(|(key, name)| (name, key));
-        let of_policy = self.policy.tables().map(|name| (name.clone(), format!("tables.{name}")));
-        of_feeds.chain(of_policy).collect()
+        named(&self.policy, &self.feeds)
     }
 
     fn faults(
@@ -135,8 +145,7 @@ impl Fitness {
         let missing = |name: &TableName| format!("{}: there is no table {name}", key(name));
         let mut faults: Vec<String> = inspection.missing.iter().map(missing).collect();
         for table in catalog.tables() {
-            faults.extend(self.policy.check(table).err().map(|it| it.to_string()));
-            faults.extend(self.feeds.check(table).err().map(|it| it.to_string()));
+            faults.extend(self::faults(&self.policy, &self.feeds, table));
         }
         faults.sort();
         faults

@@ -130,18 +130,19 @@ impl Feeds {
         self.0.iter().flat_map(of_feed)
     }
 
-    /// Checks what feeds say of a table against the catalog.
-    pub fn check(&self, table: &Table) -> Result<(), FeedError> {
+    /// Holds what feeds say of a table against the catalog: all that does not fit.
+    pub fn faults(&self, table: &Table) -> Vec<FeedError> {
+        let mut faults = Vec::new();
         for feed in &self.0 {
             let own = feed.tables.iter().filter(|it| TableName::parse(&it.table) == table.name);
             for opened in own {
-                opened.check(table).map_err(|reason| FeedError {
+                faults.extend(opened.faults(table).into_iter().map(|reason| FeedError {
                     key: format!("feeds.{}.tables", feed.name),
                     reason: format!("{}: {reason}", opened.table),
-                })?;
+                }));
             }
         }
-        Ok(())
+        faults
     }
 }
 
@@ -181,18 +182,15 @@ impl Feed {
 }
 
 impl Opened {
-    fn check(&self, table: &Table) -> Result<(), String> {
-        let mut columns = self.columns.iter().flatten();
-        if let Some(name) = columns.find(|name| table.column(name).is_none()) {
-            return Err(format!("the table has no column {name}"));
+    fn faults(&self, table: &Table) -> Vec<String> {
+        let missing = self.columns.iter().flatten().filter(|name| table.column(name).is_none());
+        let mut faults: Vec<String> =
+            missing.map(|name| format!("the table has no column {name}")).collect();
+        let compiled = self.filter.as_ref().map(|filter| filter.compile(table, &|_| true));
+        if let Some(Err(error)) = compiled {
+            faults.push(format!("the filter: {error}"));
         }
-        match &self.filter {
-            None => Ok(()),
-            Some(filter) => filter
-                .compile(table, &|_| true)
-                .map(drop)
-                .map_err(|error| format!("the filter: {error}")),
-        }
+        faults
     }
 }
 
