@@ -1,6 +1,6 @@
 //! The owner's policy and declared feeds, made from the settings.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -29,9 +29,20 @@ pub fn policy(settings: &Settings) -> Result<Policy, PolicyError> {
     })
 }
 
+/// The policy of one table alone.
+pub fn table_policy(name: &str, entry: &TablePolicy) -> Result<Policy, PolicyError> {
+    let tables = BTreeMap::from([(name.to_owned(), table(entry))]);
+    Policy::new(PolicySettings { tables, ..PolicySettings::default() })
+}
+
 /// The declared feeds of these settings.
 pub fn feeds(settings: &Settings) -> Result<Feeds, FeedError> {
     Feeds::new(settings.feeds.values().map(feed).collect())
+}
+
+/// One declared feed alone.
+pub fn single_feed(written: &FeedDecl) -> Result<Feeds, FeedError> {
+    Feeds::new(vec![feed(written)])
 }
 
 /// Everything to everyone: for the owner at the terminal.

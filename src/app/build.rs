@@ -192,9 +192,7 @@ pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
     let server = &settings.server;
     let origins = Origins::new(server.allowed_origins.iter().map(String::as_str))
         .context("server.allowed_origins")?;
-    let proxies: Vec<String> = server.trusted_proxies.iter().map(ToString::to_string).collect();
-    let proxies =
-        Proxies::new(proxies.iter().map(String::as_str)).context("server.trusted_proxies")?;
+    let proxies = Proxies::new(&server.trusted_proxies).context("server.trusted_proxies")?;
     let limits = &settings.limits;
     Ok(Door::new(Rules {
         origins,

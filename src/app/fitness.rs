@@ -7,7 +7,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,6 +19,7 @@ use crate::{
     change::{Table, TableName},
     feed::{Catalog, Hub},
     http::ready::State,
+    settings::Origins,
     source::{PgLog, inspect::Inspection},
 };
 
@@ -32,11 +32,14 @@ const EVERY: Duration = Duration::from_secs(2);
 pub struct Unfit(pub Vec<String>);
 
 impl Unfit {
-    /// The same, each with the file that the settings came from.
+    /// The same, each with the file or variable that its key is from.
     #[must_use]
-    pub fn of_file(&self, file: Option<&Path>) -> Self {
-        let origin = file.map_or("settings".to_owned(), |file| file.display().to_string());
-        Self(self.0.iter().map(|fault| format!("{origin}: {fault}")).collect())
+    pub fn of(&self, origins: &Origins) -> Self {
+        let told = |fault: &String| {
+            let key = fault.split(": ").next().unwrap_or_default().replace('"', "");
+            format!("{}: {fault}", origins.of(&key))
+        };
+        Self(self.0.iter().map(told).collect())
     }
 }
 

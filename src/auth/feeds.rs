@@ -161,17 +161,22 @@ impl Feed {
         let names: Vec<_> = template.names().collect();
         let require = require
             .iter()
-            .map(|(key, value)| Requirement::new(key, value, &names).map_err(at("require")))
+            .map(|(claim, value)| {
+                let key = format!("require.{claim}");
+                Requirement::new(claim, value, &names).map_err(at(&key))
+            })
             .collect::<Result<_, _>>()?;
         let mut bound: Vec<Opened> = Vec::new();
-        for FeedTable { table, filter, events, columns } in tables {
-            if bound.iter().any(|before| before.table == table) {
-                return Err(at("tables")(format!("{table} stands twice")));
+        for (number, it) in tables.into_iter().enumerate() {
+            let FeedTable { table, filter, events, columns } = it;
+            let key = |field: &str| format!("tables[{number}].{field}");
+            let is_same = |it: &Opened| TableName::parse(&it.table) == TableName::parse(&table);
+            if bound.iter().any(is_same) {
+                return Err(at(&key("table"))(format!("`{table}` stands twice")));
             }
             let filter = filter.filter(|text| !text.is_empty());
             let filter = filter.map(|text| Filter::parse_feed(&text, &names)).transpose();
-            let reason = |error| at("tables")(format!("the filter of {table}: {error}"));
-            let filter = filter.map_err(reason)?;
+            let filter = filter.map_err(|error| at(&key("filter"))(error.to_string()))?;
             bound.push(Opened { table, filter, events, columns });
         }
         if bound.is_empty() {

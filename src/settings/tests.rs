@@ -50,7 +50,7 @@ fn file(text: &str) -> NamedTempFile {
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, SettingsError> {
     let file = file(text);
     let variables = variables.iter().map(|&(name, value)| (name.into(), value.into()));
-    Settings::load(Some(file.path()), variables)
+    Settings::load(Some(file.path()), variables, &|_| Vec::new())
 }
 
 fn settings(text: &str, variables: &[(&str, &str)]) -> Settings {

@@ -217,7 +217,6 @@ async fn settings_that_do_not_fit_what_is_there() {
     };
     for (tables, told) in [
         ("filter = \"id=eq.{part}&nope=eq.1\"", "feeds.x.tables: notes: the filter"),
-        ("filter = \"id=like.{part}\"", "feeds.x.tables: the filter of notes"),
         (
             "filter = \"id=eq.{part}\", columns = [\"nope\"]",
             "feeds.x.tables: notes: the table has no column",

@@ -65,6 +65,11 @@ async fn settings_that_do_not_fit_the_database_stop_the_start() {
         let last = said.lines().last().unwrap_or_default();
         assert!(last.contains(says) && last.contains("own.toml"), "{toml}: {said}");
     }
+    let variable = "PGFEED__TABLES__notes__ROWS";
+    let (_, said) =
+        refused(&[("PGFEED__DATABASE__URL", &database.url()), (variable, "nope=eq.1")], "").await;
+    let says = format!("environment variable {variable}: tables.\"notes\".rows: ");
+    assert!(said.contains(&says), "{said}");
 }
 
 #[tokio::test]

@@ -125,10 +125,10 @@ fn a_declaration_that_cannot_work_is_refused_at_the_start() {
     assert!(one("a/{b", json!({}), &ok).starts_with("feeds.f.path: "));
     assert!(one("changes", json!({}), &ok).contains("built in"));
     assert!(one("{any}", json!({}), &ok).contains("built in"));
-    assert!(one("a/{id}", json!({"sub": "{other}"}), &ok).starts_with("feeds.f.require: "));
+    assert!(one("a/{id}", json!({"sub": "{other}"}), &ok).starts_with("feeds.f.require.sub: "));
     assert!(one("a", json!({}), &[]).contains("no table"));
     assert!(one("a", json!({}), &[("t", ""), ("t", "")]).contains("twice"));
-    assert!(one("a", json!({}), &[("t", "x=eq.{id}")]).starts_with("feeds.f.tables: "));
+    assert!(one("a", json!({}), &[("t", "x=eq.{id}")]).starts_with("feeds.f.tables[0].filter: "));
     let two = |path: &str| feed("g", path, json!({}), &ok);
     assert!(why(vec![two("a/{x}"), feed("h", "a/{y}", json!({}), &ok)]).contains("feed g"));
 }
