@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Map, Value};
-
 use crate::{
     auth::{
         claims::Claims,
@@ -93,9 +91,6 @@ fn readers(written: &Readers) -> policy::Readers {
 }
 
 fn feed(written: &FeedDecl) -> feeds::FeedSettings {
-    let values = |values: &Vec<String>| Value::from(values.clone());
-    let require: Map<String, Value> =
-        written.require.iter().map(|(key, it)| (key.clone(), values(it))).collect();
     let table = |it: &access::FeedTable| feeds::FeedTable {
         table: it.table.clone(),
         filter: it.filter.clone(),
@@ -105,7 +100,7 @@ fn feed(written: &FeedDecl) -> feeds::FeedSettings {
     feeds::FeedSettings {
         name: written.name.clone(),
         path: written.path.clone(),
-        require,
+        require: written.require.clone(),
         tables: written.tables.iter().map(table).collect(),
     }
 }

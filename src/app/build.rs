@@ -108,17 +108,6 @@ impl Feed {
         })
     }
 
-    /// Waits until the log has been read for the first time.
-    pub async fn reached(&self) {
-        let mut heads = self.context.hub.heads();
-        while self.context.hub.lag_ms().is_none() {
-            let change =
-                tokio::time::timeout(std::time::Duration::from_millis(20), heads.changed());
-            // The first read may bring no chunk: look again.
-            change.await.map_or(Ok(()), |changed| changed).unwrap_or_default();
-        }
-    }
-
     /// Ends the parts and waits for them.
     pub async fn stop(self) {
         self.end.cancel();

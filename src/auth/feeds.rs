@@ -3,9 +3,8 @@
 mod path;
 mod require;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use self::path::{Parts, Template};
@@ -24,8 +23,8 @@ pub struct FeedSettings {
     pub name: String,
     /// Its path below `/ws/`, `/sse/` and `/poll/`; its name if empty.
     pub path: String,
-    /// What a token needs: `role`, or claims.
-    pub require: Map<String, Value>,
+    /// What a token needs: `role`, or claims, each with the texts of which it must be one.
+    pub require: BTreeMap<String, Vec<String>>,
     /// The tables that it is subscribed to.
     pub tables: Vec<FeedTable>,
 }
@@ -200,11 +199,6 @@ impl Opened {
 }
 
 impl Found {
-    /// The feed's name in the settings.
-    pub fn name(&self) -> &str {
-        &self.feed.name
-    }
-
     /// What opens for these claims. Tables and their grants are judged after this.
     pub fn open(&self, claims: Option<&Claims>) -> Result<Vec<Opened>, Refusal> {
         if !self.feed.require.is_empty() {
@@ -218,16 +212,6 @@ impl Found {
             *filter = filter.bind(&|it| self.binding(it, claims));
         }
         Ok(opened)
-    }
-
-    /// What the feed asks for and whether these claims have it, in sentences.
-    pub fn explain(&self, claims: Option<&Claims>) -> Vec<String> {
-        let sentence = |it: &Requirement| {
-            let holds = claims.is_some_and(|claims| it.holds(claims, &self.parts));
-            let verdict = if holds { "is so" } else { "is not so" };
-            format!("The feed {} requires {}; that {verdict}.", self.feed.name, it.sentence())
-        };
-        self.feed.require.iter().map(sentence).collect()
     }
 
     fn binding(&self, placeholder: &Placeholder, claims: Option<&Claims>) -> Option<Binding> {

@@ -129,38 +129,6 @@ impl CompiledFilter {
         filter
     }
 
-    /// The filter that every row passes.
-    pub fn everything() -> Self {
-        Self::new(Node::All(Vec::new()), None)
-    }
-
-    /// The filter that no row passes.
-    pub fn nothing(reason: &str) -> Self {
-        Self::new(Node::Any(Vec::new()), Some(reason.to_owned()))
-    }
-
-    /// What all of `filters` let through: a client's filter within its grant.
-    #[must_use]
-    pub fn all(filters: Vec<Self>) -> Self {
-        let never = filters.iter().find_map(|filter| filter.never.as_deref().map(str::to_owned));
-        Self::new(Node::All(filters.into_iter().map(|filter| filter.node).collect()), never)
-    }
-
-    /// What any of `filters` lets through: the union of several grants.
-    #[must_use]
-    pub fn any(filters: Vec<Self>) -> Self {
-        let mut never = Some("no grant".to_owned());
-        let mut nodes = Vec::new();
-        for filter in filters {
-            match filter.never {
-                None => nodes.push(filter.node),
-                Some(reason) => never = Some(reason.into()),
-            }
-        }
-        let is_open = !nodes.is_empty();
-        Self::new(Node::Any(nodes), never.filter(|_| !is_open))
-    }
-
     /// The places in [`Table::columns`] of the columns that it reads, ascending.
     pub fn columns(&self) -> &[usize] {
         &self.columns
