@@ -7,6 +7,7 @@ pub mod console;
 pub mod database;
 pub mod dev;
 pub mod doctor;
+pub mod faults;
 pub mod fitness;
 pub mod ready;
 pub mod serve;

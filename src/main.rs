@@ -8,6 +8,7 @@ use pgfeed::{
         build,
         cli::{Cli, Command},
         database, dev, doctor,
+        faults::faults,
         fitness::Unfit,
         ready, serve, tail, token, types,
     },
@@ -29,10 +30,9 @@ const LISTEN: &str = "PGFEED__SERVER__LISTEN";
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let file = cli.config.clone();
     let is_for_database = cli.command.is_for_database();
-    let environment = std::env::vars().filter(|(name, _)| !is_for_database || name != LISTEN);
-    let loaded = match Settings::load(cli.config.as_deref(), environment) {
+    let environment = std::env::vars_os().filter(|(name, _)| !is_for_database || name != LISTEN);
+    let loaded = match Settings::load(cli.config.as_deref(), environment, &faults) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.into(), EX_CONFIG),
     };
@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
     match Box::pin(run(cli.command, settings)).await {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<Unfit>() {
-            Some(unfit) => fail(&unfit.of_file(file.as_deref()).into(), EX_CONFIG),
+            Some(unfit) => fail(&unfit.of(&loaded.origins).into(), EX_CONFIG),
             None => fail(&error, 1),
         },
     }

@@ -11,7 +11,7 @@ mod environment;
 mod error;
 mod keys;
 mod load;
-pub mod network;
+mod network;
 mod placeholder;
 mod print;
 mod redact;
@@ -21,14 +21,14 @@ pub mod values;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     access::{FeedDecl, FeedTable, Grant, Operation, Readers, TablePolicy},
-    error::{Problem, SettingsError},
-    network::Network,
+    error::{Fault, Problem, SettingsError},
+    load::Origins,
     sections::{Access, Auth, Database, KeySource, Limits, Log, LogFormat, Server, Telemetry},
     values::{ByteSize, Secret, Span},
 };
@@ -56,6 +56,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// Sentences for the log, one WARN line each. No secret is in them.
     pub warnings: Vec<String>,
+    /// Where each key was written, for faults that are found later.
+    pub origins: Origins,
 }
 
 impl Settings {
@@ -63,12 +65,14 @@ impl Settings {
     ///
     /// From weak to strong: defaults, file, `DATABASE_URL`, `PGFEED__…`; and `PORT` replaces the
     /// port of `server.listen` wherever that came from, because a platform that sets it routes to
-    /// no other.
+    /// no other. `judge` says what is wrong with values that are used elsewhere, by those who use
+    /// them.
     pub fn load(
         config_file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+        judge: &dyn Fn(&Self) -> Vec<Fault>,
     ) -> Result<Loaded, SettingsError> {
-        load::load(config_file, environment)
+        load::load(config_file, environment, judge)
     }
 
     /// The settings in force as TOML, without secrets. It can be read as a settings file again.

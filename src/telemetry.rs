@@ -1,7 +1,8 @@
 //! Logs: what the gateway says about itself, on standard error.
 //!
-//! Set up once by `main`, before anything else runs. Whoever logs keeps secrets out: query strings
-//! are cut before they reach a field, and tokens and passwords have no `Display`.
+//! Set up once by `main`, before anything else runs. No line holds a path, a query or a
+//! header of a request, tokens and passwords have no `Display`, and packages that print what passes
+//! through them are kept quiet.
 
 pub mod metrics;
 

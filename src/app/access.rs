@@ -1,8 +1,6 @@
 //! The owner's policy and declared feeds, made from the settings.
 
-use std::sync::Arc;
-
-use serde_json::{Map, Value};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     auth::{
@@ -29,9 +27,20 @@ pub fn policy(settings: &Settings) -> Result<Policy, PolicyError> {
     })
 }
 
+/// The policy of one table alone.
+pub fn table_policy(name: &str, entry: &TablePolicy) -> Result<Policy, PolicyError> {
+    let tables = BTreeMap::from([(name.to_owned(), table(entry))]);
+    Policy::new(PolicySettings { tables, ..PolicySettings::default() })
+}
+
 /// The declared feeds of these settings.
 pub fn feeds(settings: &Settings) -> Result<Feeds, FeedError> {
     Feeds::new(settings.feeds.values().map(feed).collect())
+}
+
+/// One declared feed alone.
+pub fn single_feed(written: &FeedDecl) -> Result<Feeds, FeedError> {
+    Feeds::new(vec![feed(written)])
 }
 
 /// Everything to everyone: for the owner at the terminal.
@@ -82,9 +91,6 @@ fn readers(written: &Readers) -> policy::Readers {
 }
 
 fn feed(written: &FeedDecl) -> feeds::FeedSettings {
-    let values = |values: &Vec<String>| Value::from(values.clone());
-    let require: Map<String, Value> =
-        written.require.iter().map(|(key, it)| (key.clone(), values(it))).collect();
     let table = |it: &access::FeedTable| feeds::FeedTable {
         table: it.table.clone(),
         filter: it.filter.clone(),
@@ -94,7 +100,7 @@ fn feed(written: &FeedDecl) -> feeds::FeedSettings {
     feeds::FeedSettings {
         name: written.name.clone(),
         path: written.path.clone(),
-        require,
+        require: written.require.clone(),
         tables: written.tables.iter().map(table).collect(),
     }
 }

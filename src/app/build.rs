@@ -14,6 +14,7 @@ use crate::{
     auth::{
         Policy,
         address::Proxies,
+        jwks::Pace,
         origin::Origins,
         token::{self, AuthKeys, Verifier},
     },
@@ -107,17 +108,6 @@ impl Feed {
         })
     }
 
-    /// Waits until the log has been read for the first time.
-    pub async fn reached(&self) {
-        let mut heads = self.context.hub.heads();
-        while self.context.hub.lag_ms().is_none() {
-            let change =
-                tokio::time::timeout(std::time::Duration::from_millis(20), heads.changed());
-            // The first read may bring no chunk: look again.
-            change.await.map_or(Ok(()), |changed| changed).unwrap_or_default();
-        }
-    }
-
     /// Ends the parts and waits for them.
     pub async fn stop(self) {
         self.end.cancel();
@@ -142,8 +132,8 @@ pub async fn reached(hub: &Hub) {
 
 /// The database that the settings lead to.
 pub fn target(settings: &Settings) -> anyhow::Result<Target> {
-    let environment: std::collections::HashMap<String, String> = std::env::vars().collect();
-    let lookup = |name: &str| environment.get(name).cloned();
+    // What is no text is none of libpq's: it belongs to another program.
+    let lookup = |name: &str| std::env::var_os(name)?.into_string().ok();
     let target = Target::parse(settings.database.url.expose(), &lookup)
         .context("database.url cannot be used")?;
     for warning in target.warnings() {
@@ -175,16 +165,23 @@ pub fn token_settings(settings: &Settings) -> anyhow::Result<token::Settings> {
     })
 }
 
+/// What checks tokens, by the settings.
+pub fn verifier(settings: &Settings) -> anyhow::Result<Verifier> {
+    let apart = std::time::Duration::from_millis(settings.auth.jwks_refetch_min_ms);
+    let pace = Pace { apart, ..Pace::default() };
+    Verifier::with_pace(token_settings(settings)?, pace)
+        .context("auth: no verifier of tokens can be made")
+}
+
 /// Who may come in, by the settings.
 pub fn door(settings: &Settings) -> anyhow::Result<Arc<Door>> {
-    let verifier = Verifier::new(token_settings(settings)?)
-        .context("auth: no verifier of tokens can be made")?;
+    let verifier = verifier(settings)?;
+    // The log tells how that went, before the first reader is refused.
+    drop(verifier.warm());
     let server = &settings.server;
     let origins = Origins::new(server.allowed_origins.iter().map(String::as_str))
         .context("server.allowed_origins")?;
-    let proxies: Vec<String> = server.trusted_proxies.iter().map(ToString::to_string).collect();
-    let proxies =
-        Proxies::new(proxies.iter().map(String::as_str)).context("server.trusted_proxies")?;
+    let proxies = Proxies::new(&server.trusted_proxies).context("server.trusted_proxies")?;
     let limits = &settings.limits;
     Ok(Door::new(Rules {
         origins,
@@ -201,6 +198,7 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         subscriptions_max: limits.subscriptions_per_connection_max,
         scanned_terms_max: limits.scanned_terms_per_connection_max,
+        indexed_values_max: limits.indexed_values_per_connection_max,
         message_bytes_max: limits.message_bytes_max,
         messages_per_second_max: limits.messages_per_second_max,
         client_errors_max: limits.client_errors_max,

@@ -6,11 +6,12 @@ use std::{
     sync::Arc,
 };
 
+use super::{access, build, fitness};
 use crate::{
     change::{Table, TableName},
-    feed::{Catalog, filter::Filter},
+    feed::Catalog,
     http::probe::{self, Seen, Socket},
-    settings::{Settings, access::Readers},
+    settings::{KeySource, Settings, access::Readers},
     source::{
         Target,
         admin::Finding,
@@ -24,8 +25,9 @@ pub async fn run(settings: &Settings, target: &Target, url: Option<&str>) -> boo
         Expected { retention: settings.log.retention.0, size_max: settings.log.size_max.0 };
     let examination = doctor::examine(target, &expected).await;
     let mut findings = examination.findings;
+    findings.extend(of_settings(settings, examination.catalog.as_ref()));
+    findings.extend(of_keys(settings).await);
     if let Some(catalog) = &examination.catalog {
-        findings.extend(of_settings(settings, catalog));
         findings.extend(of_readers(settings, catalog));
     }
     if let Some(url) = url {
@@ -84,35 +86,66 @@ fn table(findings: &[Finding]) -> String {
     text
 }
 
-/// What the settings name and the database lacks.
-fn of_settings(settings: &Settings, catalog: &Catalog) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (written, policy) in &settings.tables {
-        let key = format!("tables.\"{written}\"");
-        let Some(table) = named(written, &key, catalog, &mut found) else { continue };
-        check_columns(table, &format!("{key}.columns"), policy.columns.as_deref(), &mut found);
-        check_filter(table, &format!("{key}.rows"), policy.rows.as_deref(), &mut found);
-        for (number, grant) in policy.grants.iter().enumerate() {
-            let key = format!("{key}.grants[{number}]");
-            check_columns(table, &format!("{key}.columns"), grant.columns.as_deref(), &mut found);
-            check_filter(table, &format!("{key}.rows"), grant.rows.as_deref(), &mut found);
+/// Why `serve` would refuse these settings: as far as it can be said without a database, and by
+/// what is in it.
+fn of_settings(settings: &Settings, catalog: Option<&Catalog>) -> Vec<Finding> {
+    let (policy, feeds) = (access::policy(settings), access::feeds(settings));
+    let mut faults: Vec<String> = Vec::new();
+    faults.extend(build::door(settings).err().map(|it| format!("{it:#}")));
+    faults.extend(policy.as_ref().err().map(ToString::to_string));
+    faults.extend(feeds.as_ref().err().map(ToString::to_string));
+    let (policy, feeds) = (policy.unwrap_or_default(), feeds.unwrap_or_default());
+    for table in catalog.into_iter().flat_map(Catalog::tables) {
+        for fault in fitness::faults(&policy, &feeds, table) {
+            faults.push(format!("{fault}; it has {}", names(table)));
         }
     }
-    for feed in settings.feeds.values() {
-        for (number, it) in feed.tables.iter().enumerate() {
-            let key = format!("feeds.{}.tables[{number}]", feed.name);
-            let Some(table) = named(&it.table, &key, catalog, &mut found) else { continue };
-            for column in it.columns.iter().flatten() {
-                if table.column(column).is_none() {
-                    found.push(no_column(&format!("{key}.columns"), table, column));
-                }
-            }
+    let finding = |fault| Finding::fail("settings", fault, "Mend it in the settings.");
+    let mut found: Vec<Finding> = faults.into_iter().map(finding).collect();
+    let Some(catalog) = catalog else { return found };
+    for (table, key) in fitness::named(&policy, &feeds) {
+        if catalog.named(&table).is_none() {
+            let detail = format!("{key}: no table {table} is on the feed");
+            let mend = format!("Mend the name in the settings, or: pgfeed watch {table}");
+            found.push(Finding::fail("settings", detail, mend));
         }
     }
     if found.is_empty() {
-        found.push(Finding::ok("settings", "every table and column that they name is there"));
+        found.push(Finding::ok("settings", "every table, column and filter in them fits"));
     }
     found
+}
+
+fn names(table: &Table) -> String {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// Whether the issuer's keys can be read.
+async fn of_keys(settings: &Settings) -> Option<Finding> {
+    let source = match settings.auth.key_source()? {
+        KeySource::JwksUrl(url) => url,
+        KeySource::JwksFile(file) => file.display().to_string(),
+        KeySource::Secret(_) | KeySource::PublicKeyFile(_) => return None,
+    };
+    // What is wrong with the settings themselves is told among them.
+    let verifier = build::verifier(settings).ok()?;
+    Some(match verifier.warm().await {
+        Ok(()) => Finding::ok("keys", format!("{} was read", without_query(&source))),
+        Err(error) => {
+            let detail = format!("{} was not read: {error}", without_query(&source));
+            Finding::fail(
+                "keys",
+                detail,
+                "Tokens are refused until it is; see auth in the settings.",
+            )
+        }
+    })
+}
+
+/// A query may hold a secret.
+fn without_query(address: &str) -> &str {
+    address.split('?').next().unwrap_or_default()
 }
 
 /// Whether anybody may read what is on the feed: by default nobody may, and where no key is set
@@ -148,47 +181,6 @@ fn of_readers(settings: &Settings, catalog: &Catalog) -> Option<Finding> {
         )
     };
     Some(Finding::warn("readers", detail, mend))
-}
-
-fn named<'a>(
-    written: &str,
-    key: &str,
-    catalog: &'a Catalog,
-    found: &mut Vec<Finding>,
-) -> Option<&'a Table> {
-    let table = catalog.named(&TableName::parse(written));
-    if table.is_none() {
-        let detail = format!("{key}: no table {written} is on the feed");
-        let mend = format!("Mend the name in the settings, or: pgfeed watch {written}");
-        found.push(Finding::fail("settings", detail, mend));
-    }
-    table.map(AsRef::as_ref)
-}
-
-fn check_columns(table: &Table, key: &str, names: Option<&[String]>, found: &mut Vec<Finding>) {
-    let Some(names) = names else { return };
-    for name in names.iter().filter(|name| table.column(name).is_none()) {
-        found.push(no_column(key, table, name));
-    }
-    for name in table.key.iter().filter(|name| !names.contains(name)) {
-        let detail = format!("{key}: the primary key's column {name} is missing");
-        found.push(Finding::fail("settings", detail, format!("Add \"{name}\" there.")));
-    }
-}
-
-fn no_column(key: &str, table: &Table, name: &str) -> Finding {
-    let detail = format!("{key}: {} has no column {name}", table.name);
-    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    Finding::fail("settings", detail, format!("It has: {}", names.join(", ")))
-}
-
-fn check_filter(table: &Table, key: &str, text: Option<&str>, found: &mut Vec<Finding>) {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-    let compiled = Filter::parse_policy(text).and_then(|it| it.compile(table, &|_| true));
-    if let Err(error) = compiled {
-        let detail = format!("{key}: {error}");
-        found.push(Finding::fail("settings", detail, "Mend the filter in the settings."));
-    }
 }
 
 /// What stands between browsers and the gateway.

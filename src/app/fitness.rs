@@ -7,7 +7,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Policy, feeds::Feeds},
-    change::TableName,
+    change::{Table, TableName},
     feed::{Catalog, Hub},
     http::ready::State,
+    settings::Origins,
     source::{PgLog, inspect::Inspection},
 };
 
@@ -32,12 +32,28 @@ const EVERY: Duration = Duration::from_secs(2);
 pub struct Unfit(pub Vec<String>);
 
 impl Unfit {
-    /// The same, each with the file that the settings came from.
+    /// The same, each with the file or variable that its key is from.
     #[must_use]
-    pub fn of_file(&self, file: Option<&Path>) -> Self {
-        let origin = file.map_or("settings".to_owned(), |file| file.display().to_string());
-        Self(self.0.iter().map(|fault| format!("{origin}: {fault}")).collect())
+    pub fn of(&self, origins: &Origins) -> Self {
+        let told = |fault: &String| {
+            let key = fault.split(": ").next().unwrap_or_default().replace('"', "");
+            format!("{}: {fault}", origins.of(&key))
+        };
+        Self(self.0.iter().map(told).collect())
     }
+}
+
+/// The tables that settings name, and where.
+pub fn named(policy: &Policy, feeds: &Feeds) -> BTreeMap<TableName, String> {
+    let of_feeds = feeds.tables().map(|(key, name)| (name, key));
+    let of_policy = policy.tables().map(|name| (name.clone(), format!("tables.{name}")));
+    of_feeds.chain(of_policy).collect()
+}
+
+/// Why what settings say of a table does not fit it.
+pub fn faults(policy: &Policy, feeds: &Feeds, table: &Table) -> Vec<String> {
+    let of_policy = policy.faults(table).into_iter().map(|it| it.to_string());
+    of_policy.chain(feeds.faults(table).into_iter().map(|it| it.to_string())).collect()
 }
 
 /// Holds the settings against the database. One for a gateway.
@@ -118,11 +134,8 @@ impl Fitness {
         self.set(&faults);
     }
 
-    /// The tables that settings name, and where.
     fn named(&self) -> BTreeMap<TableName, String> {
-        let of_feeds = self.feeds.tables().map(|(key, name)| (name, key));
-        let of_policy = self.policy.tables().map(|name| (name.clone(), format!("tables.{name}")));
-        of_feeds.chain(of_policy).collect()
+        named(&self.policy, &self.feeds)
     }
 
     fn faults(
@@ -135,8 +148,7 @@ impl Fitness {
         let missing = |name: &TableName| format!("{}: there is no table {name}", key(name));
         let mut faults: Vec<String> = inspection.missing.iter().map(missing).collect();
         for table in catalog.tables() {
-            faults.extend(self.policy.check(table).err().map(|it| it.to_string()));
-            faults.extend(self.feeds.check(table).err().map(|it| it.to_string()));
+            faults.extend(self::faults(&self.policy, &self.feeds, table));
         }
         faults.sort();
         faults

@@ -34,7 +34,10 @@ impl Transport for Lines {
 
 /// Prints until a signal, or until nobody reads.
 pub async fn run(settings: &Settings, target: Target, tables: Vec<String>) -> anyhow::Result<()> {
-    let feed = Feed::start(settings, target, Arc::new(OwnerAccess), None);
+    let mut settings = settings.clone();
+    // The owner is no stranger, and may have any number of tables on the feed.
+    settings.limits.subscriptions_per_connection_max = usize::MAX;
+    let feed = Feed::start(&settings, target, Arc::new(OwnerAccess), None);
     reached(&feed.context.hub).await;
     let tables = if tables.is_empty() {
         let catalog = feed.context.hub.catalog();

@@ -62,7 +62,7 @@ pub async fn explain(
             Some(row.with_context(|| format!("{} has no row with this key", table.name))?)
         }
     };
-    if let Err(error) = policy.check(&table) {
+    for error in policy.faults(&table) {
         println!("The policy does not fit the table: {error}.");
     }
     let verified = match token {

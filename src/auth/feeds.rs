@@ -3,9 +3,8 @@
 mod path;
 mod require;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use self::path::{Parts, Template};
@@ -24,8 +23,8 @@ pub struct FeedSettings {
     pub name: String,
     /// Its path below `/ws/`, `/sse/` and `/poll/`; its name if empty.
     pub path: String,
-    /// What a token needs: `role`, or claims.
-    pub require: Map<String, Value>,
+    /// What a token needs: `role`, or claims, each with the texts of which it must be one.
+    pub require: BTreeMap<String, Vec<String>>,
     /// The tables that it is subscribed to.
     pub tables: Vec<FeedTable>,
 }
@@ -130,18 +129,19 @@ impl Feeds {
         self.0.iter().flat_map(of_feed)
     }
 
-    /// Checks what feeds say of a table against the catalog.
-    pub fn check(&self, table: &Table) -> Result<(), FeedError> {
+    /// Holds what feeds say of a table against the catalog: all that does not fit.
+    pub fn faults(&self, table: &Table) -> Vec<FeedError> {
+        let mut faults = Vec::new();
         for feed in &self.0 {
             let own = feed.tables.iter().filter(|it| TableName::parse(&it.table) == table.name);
             for opened in own {
-                opened.check(table).map_err(|reason| FeedError {
+                faults.extend(opened.faults(table).into_iter().map(|reason| FeedError {
                     key: format!("feeds.{}.tables", feed.name),
                     reason: format!("{}: {reason}", opened.table),
-                })?;
+                }));
             }
         }
-        Ok(())
+        faults
     }
 }
 
@@ -160,17 +160,22 @@ impl Feed {
         let names: Vec<_> = template.names().collect();
         let require = require
             .iter()
-            .map(|(key, value)| Requirement::new(key, value, &names).map_err(at("require")))
+            .map(|(claim, value)| {
+                let key = format!("require.{claim}");
+                Requirement::new(claim, value, &names).map_err(at(&key))
+            })
             .collect::<Result<_, _>>()?;
         let mut bound: Vec<Opened> = Vec::new();
-        for FeedTable { table, filter, events, columns } in tables {
-            if bound.iter().any(|before| before.table == table) {
-                return Err(at("tables")(format!("{table} stands twice")));
+        for (number, it) in tables.into_iter().enumerate() {
+            let FeedTable { table, filter, events, columns } = it;
+            let key = |field: &str| format!("tables[{number}].{field}");
+            let is_same = |it: &Opened| TableName::parse(&it.table) == TableName::parse(&table);
+            if bound.iter().any(is_same) {
+                return Err(at(&key("table"))(format!("`{table}` stands twice")));
             }
             let filter = filter.filter(|text| !text.is_empty());
             let filter = filter.map(|text| Filter::parse_feed(&text, &names)).transpose();
-            let reason = |error| at("tables")(format!("the filter of {table}: {error}"));
-            let filter = filter.map_err(reason)?;
+            let filter = filter.map_err(|error| at(&key("filter"))(error.to_string()))?;
             bound.push(Opened { table, filter, events, columns });
         }
         if bound.is_empty() {
@@ -181,27 +186,19 @@ impl Feed {
 }
 
 impl Opened {
-    fn check(&self, table: &Table) -> Result<(), String> {
-        let mut columns = self.columns.iter().flatten();
-        if let Some(name) = columns.find(|name| table.column(name).is_none()) {
-            return Err(format!("the table has no column {name}"));
+    fn faults(&self, table: &Table) -> Vec<String> {
+        let missing = self.columns.iter().flatten().filter(|name| table.column(name).is_none());
+        let mut faults: Vec<String> =
+            missing.map(|name| format!("the table has no column {name}")).collect();
+        let compiled = self.filter.as_ref().map(|filter| filter.compile(table, &|_| true));
+        if let Some(Err(error)) = compiled {
+            faults.push(format!("the filter: {error}"));
         }
-        match &self.filter {
-            None => Ok(()),
-            Some(filter) => filter
-                .compile(table, &|_| true)
-                .map(drop)
-                .map_err(|error| format!("the filter: {error}")),
-        }
+        faults
     }
 }
 
 impl Found {
-    /// The feed's name in the settings.
-    pub fn name(&self) -> &str {
-        &self.feed.name
-    }
-
     /// What opens for these claims. Tables and their grants are judged after this.
     pub fn open(&self, claims: Option<&Claims>) -> Result<Vec<Opened>, Refusal> {
         if !self.feed.require.is_empty() {
@@ -215,16 +212,6 @@ impl Found {
             *filter = filter.bind(&|it| self.binding(it, claims));
         }
         Ok(opened)
-    }
-
-    /// What the feed asks for and whether these claims have it, in sentences.
-    pub fn explain(&self, claims: Option<&Claims>) -> Vec<String> {
-        let sentence = |it: &Requirement| {
-            let holds = claims.is_some_and(|claims| it.holds(claims, &self.parts));
-            let verdict = if holds { "is so" } else { "is not so" };
-            format!("The feed {} requires {}; that {verdict}.", self.feed.name, it.sentence())
-        };
-        self.feed.require.iter().map(sentence).collect()
     }
 
     fn binding(&self, placeholder: &Placeholder, claims: Option<&Claims>) -> Option<Binding> {

@@ -68,19 +68,9 @@ pub struct UrlSource {
 }
 
 impl Source {
-    /// An address: https, or http where it never leaves this machine.
+    /// An address that keys may come from.
     pub fn url(text: &str) -> Result<Self, FetchError> {
-        let uri: Uri = text.parse().map_err(|_error| FetchError::Address("not a URL"))?;
-        let authority = uri.authority().ok_or(FetchError::Address("it has no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(FetchError::Address("it holds a user name"));
-        }
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if is_loopback(authority.host()) => {}
-            Some("http") => return Err(FetchError::Address("http is for loopback only")),
-            _ => return Err(FetchError::Address("neither https nor http")),
-        }
+        let uri = address(text)?;
         let client = client()?;
         Ok(Self::Url(Box::new(UrlSource { uri, client })))
     }
@@ -134,6 +124,24 @@ impl UrlSource {
             }
             Err(error) => Err(FetchError::NoAnswer(error.to_string())),
         }
+    }
+}
+
+/// Takes an address by https, or by http where it never leaves this machine: whoever can change the
+/// answer makes tokens.
+pub fn address(text: &str) -> Result<Uri, FetchError> {
+    let uri: Uri = text.parse().map_err(|_error| FetchError::Address("not a URL"))?;
+    let authority = uri
+        .authority()
+        .ok_or(FetchError::Address("write it whole, as https://issuer.example/jwks.json"))?;
+    if authority.as_str().contains('@') {
+        return Err(FetchError::Address("it holds a user name"));
+    }
+    match uri.scheme_str() {
+        Some("https") => Ok(uri),
+        Some("http") if is_loopback(authority.host()) => Ok(uri),
+        Some("http") => Err(FetchError::Address("write https://; http:// is for loopback only")),
+        _ => Err(FetchError::Address("neither https nor http")),
     }
 }
 

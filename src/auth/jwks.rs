@@ -79,7 +79,8 @@ struct State {
 type Reading = Shared<BoxFuture<'static, Result<(), FetchError>>>;
 
 enum Look {
-    Fresh(Key),
+    /// Nothing else is to be had by asking.
+    Fresh(Result<Key, NoKey>),
     /// Usable, but due to be read again.
     Due(Key),
     Not(NoKey),
@@ -91,11 +92,14 @@ impl KeySet {
         Self(Arc::new(Inner { source, pace, state: Mutex::default() }))
     }
 
-    /// Reads the source now, so that a start can tell whether it answers.
-    pub async fn warm(&self) -> Result<(), FetchError> {
-        match self.0.reading(Instant::now()) {
-            Some(reading) => reading.await,
-            None => Ok(()),
+    /// Begins to read the source, and gives the end of that.
+    pub fn warm(&self) -> impl Future<Output = Result<(), FetchError>> + use<> {
+        let reading = self.0.reading(Instant::now());
+        async move {
+            match reading {
+                Some(reading) => reading.await,
+                None => Ok(()),
+            }
         }
     }
 
@@ -103,11 +107,8 @@ impl KeySet {
     pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Key, NoKey> {
         let inner = &self.0;
         let look = inner.look(kid, algorithm, Instant::now());
-        if let Look::Fresh(key) = look {
-            return Ok(key);
-        }
-        if matches!(look, Look::Not(NoKey::OtherAlgorithm)) {
-            return Err(NoKey::OtherAlgorithm);
+        if let Look::Fresh(found) = look {
+            return found;
         }
         if let Some(reading) = inner.reading(Instant::now()) {
             let wait = match look {
@@ -118,7 +119,8 @@ impl KeySet {
             drop(tokio::time::timeout(wait, reading).await);
         }
         match inner.look(kid, algorithm, Instant::now()) {
-            Look::Fresh(key) | Look::Due(key) => Ok(key),
+            Look::Fresh(found) => found,
+            Look::Due(key) => Ok(key),
             Look::Not(why) => Err(why),
         }
     }
@@ -136,13 +138,16 @@ impl Inner {
         if age >= self.pace.refresh + self.pace.stale_max {
             return Look::Not(NoKey::Unavailable);
         }
+        let is_fresh = age < self.pace.refresh;
         let named = |key: &&Key| kid.is_none() || key.name.as_deref() == kid;
         let mut fitting = keys.iter().filter(named).filter(|key| key.algorithm == algorithm);
         match (fitting.next(), fitting.next()) {
-            (Some(key), None) if age < self.pace.refresh => Look::Fresh(key.clone()),
+            (Some(key), None) if is_fresh => Look::Fresh(Ok(key.clone())),
             (Some(key), None) => Look::Due(key.clone()),
             (None, _) if kid.is_some() && keys.iter().any(|key| named(&key)) => {
-                Look::Not(NoKey::OtherAlgorithm)
+                // Any reader can send such a token, so it is no reason to ask before the time.
+                let why = NoKey::OtherAlgorithm;
+                if is_fresh { Look::Fresh(Err(why)) } else { Look::Not(why) }
             }
             _ => Look::Not(NoKey::Unknown),
         }

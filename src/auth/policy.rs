@@ -146,18 +146,18 @@ impl Policy {
         self.tables.get(table).is_some_and(|entry| entry.undurable)
     }
 
-    /// Checks the table's entry against the catalog.
-    pub fn check(&self, table: &Table) -> Result<(), PolicyError> {
-        let Some(entry) = self.tables.get(&table.name) else { return Ok(()) };
-        for rule in &entry.rules {
+    /// Holds the table's entry against the catalog: all that does not fit.
+    pub fn faults(&self, table: &Table) -> Vec<PolicyError> {
+        let Some(entry) = self.tables.get(&table.name) else { return Vec::new() };
+        let of_rule = |rule: &Rule| {
             let error = |(field, reason)| PolicyError {
                 table: entry.written.clone(),
                 place: place(&rule.place, field),
                 reason,
             };
-            rule.check(table).map_err(error)?;
-        }
-        Ok(())
+            rule.faults(table).into_iter().map(error).collect::<Vec<_>>()
+        };
+        entry.rules.iter().flat_map(of_rule).collect()
     }
 
     /// What a reader may see of `table`; `None`: nothing, as if it did not exist.
@@ -199,25 +199,29 @@ impl Rule {
         Ok(Self { place: rule, readers: read, rows, columns })
     }
 
-    fn check(&self, table: &Table) -> Result<(), (&'static str, String)> {
-        let columns = self.columns(table).map_err(|reason| ("columns", reason))?;
-        for key in &table.key {
-            if !table.column(key).is_some_and(|place| columns.has(place)) {
-                return Err(("columns", format!("the primary key's column {key} is missing")));
+    /// What does not fit the table, and where in the rule it stands.
+    fn faults(&self, table: &Table) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if let Some(names) = &self.columns {
+            for name in names.iter().filter(|name| table.column(name).is_none()) {
+                faults.push(("columns", format!("the table has no column {name}")));
+            }
+            for key in table.key.iter().filter(|key| !names.contains(key)) {
+                faults.push(("columns", format!("the primary key's column {key} is missing")));
             }
         }
-        match &self.rows {
-            Some((_, filter)) => filter
-                .compile(table, &|_| true)
-                .map(drop)
-                .map_err(|error| ("rows", error.to_string())),
-            None => Ok(()),
+        let compiled = self.rows.as_ref().map(|(_, filter)| filter.compile(table, &|_| true));
+        if let Some(Err(error)) = compiled {
+            faults.push(("rows", error.to_string()));
         }
+        faults
     }
 
     /// What the rule lets these claims see; `None` if it does not fit the table.
     fn part(&self, table: &Table, claims: Option<&Claims>) -> Option<Part> {
-        self.check(table).ok()?;
+        if !self.faults(table).is_empty() {
+            return None;
+        }
         Some(Part { rows: self.bound(table, claims).ok()?, columns: self.columns(table).ok()? })
     }
 

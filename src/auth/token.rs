@@ -183,11 +183,17 @@ impl Verifier {
         !matches!(self.keys, Keys::None)
     }
 
-    /// Reads the key set now, if there is one, so that a start can say whether it answers.
-    pub async fn warm(&self) -> Result<(), FetchError> {
-        match &self.keys {
-            Keys::Set(set) => set.warm().await,
-            _ => Ok(()),
+    /// Begins to read the key set, if there is one, and gives the end of that.
+    pub fn warm(&self) -> impl Future<Output = Result<(), FetchError>> + use<> {
+        let reading = match &self.keys {
+            Keys::Set(set) => Some(set.warm()),
+            _ => None,
+        };
+        async move {
+            match reading {
+                Some(reading) => reading.await,
+                None => Ok(()),
+            }
         }
     }
 

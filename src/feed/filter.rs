@@ -6,8 +6,8 @@
 //! be answered exactly so is refused, with its place.
 //!
 //! Read in this order: `parse` over `token` and `scan` gives `syntax`; `bind`; `compile` with
-//! `kind` and `value` (and `literal`, `decimal`, `moment`, `array`, `json`, `like` below them);
-//! `evaluate` over an [`Image`]; `sql` for snapshots; `route` for the index.
+//! `kind`, `value` and `list` (and `literal`, `decimal`, `moment`, `array`, `json`, `like` below
+//! them); `evaluate` over an [`Image`]; `sql` for snapshots; `route` for the index.
 
 mod array;
 mod bind;
@@ -18,6 +18,7 @@ mod evaluate;
 mod json;
 mod kind;
 mod like;
+mod list;
 mod literal;
 mod moment;
 mod parse;
@@ -112,48 +113,20 @@ pub struct CompiledFilter {
     never: Option<Box<str>>,
     columns: Vec<usize>,
     terms: usize,
+    indexed_values: usize,
 }
 
 impl CompiledFilter {
     fn new(node: Node, never: Option<String>) -> Self {
         let mut columns = Vec::new();
         route::columns(&node, &mut columns);
-        let terms = columns.len();
+        let terms = route::terms(&node);
         columns.sort_unstable();
         columns.dedup();
-        Self { node, never: never.map(String::into_boxed_str), columns, terms }
-    }
-
-    /// The filter that every row passes.
-    pub fn everything() -> Self {
-        Self::new(Node::All(Vec::new()), None)
-    }
-
-    /// The filter that no row passes.
-    pub fn nothing(reason: &str) -> Self {
-        Self::new(Node::Any(Vec::new()), Some(reason.to_owned()))
-    }
-
-    /// What all of `filters` let through: a client's filter within its grant.
-    #[must_use]
-    pub fn all(filters: Vec<Self>) -> Self {
-        let never = filters.iter().find_map(|filter| filter.never.as_deref().map(str::to_owned));
-        Self::new(Node::All(filters.into_iter().map(|filter| filter.node).collect()), never)
-    }
-
-    /// What any of `filters` lets through: the union of several grants.
-    #[must_use]
-    pub fn any(filters: Vec<Self>) -> Self {
-        let mut never = Some("no grant".to_owned());
-        let mut nodes = Vec::new();
-        for filter in filters {
-            match filter.never {
-                None => nodes.push(filter.node),
-                Some(reason) => never = Some(reason.into()),
-            }
-        }
-        let is_open = !nodes.is_empty();
-        Self::new(Node::Any(nodes), never.filter(|_| !is_open))
+        let never = never.map(String::into_boxed_str);
+        let mut filter = Self { node, never, columns, terms, indexed_values: 0 };
+        filter.indexed_values = filter.equality().map_or(0, |(_, values)| values.len());
+        filter
     }
 
     /// The places in [`Table::columns`] of the columns that it reads, ascending.
@@ -161,9 +134,15 @@ impl CompiledFilter {
         &self.columns
     }
 
-    /// How many comparisons it makes at most.
+    /// How many comparisons it makes at most. A list counts as one where a value is looked up in
+    /// it, and by its length where it is walked through.
     pub fn terms(&self) -> usize {
         self.terms
+    }
+
+    /// How many values [`Self::equality`] has.
+    pub fn indexed_values(&self) -> usize {
+        self.indexed_values
     }
 
     /// Whether SQL would answer TRUE for the row: neither false nor unknown.

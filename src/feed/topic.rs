@@ -63,6 +63,11 @@ impl TopicSpec {
         if terms == 0 || self.equality().is_some() { 0 } else { terms }
     }
 
+    /// How many values of the client's choice the index holds for it.
+    pub fn indexed_values(&self) -> usize {
+        self.filter.as_ref().map_or(0, CompiledFilter::indexed_values)
+    }
+
     /// What tells topics apart.
     pub fn key(&self) -> TopicKey {
         TopicKey {

@@ -296,7 +296,9 @@ fn begin(shared: &Arc<Shared>, request: &Arc<Subscribe>, start: Start) -> Result
         let claims = shared.claims();
         let spec = shared.spec(request)?;
         if shared.declared.is_none() {
-            shared.context.limits.check_scan(shared.scanned_terms() + spec.scanned_terms())?;
+            let limits = &shared.context.limits;
+            limits.check_scan(shared.scanned_terms() + spec.scanned_terms())?;
+            limits.check_index(shared.indexed_values() + spec.indexed_values())?;
         }
         let Some(topic) = shared.context.hub.acquire(&spec) else {
             let message = "the table is being changed; try again";

@@ -14,6 +14,8 @@ pub struct Limits {
     pub subscriptions_max: usize,
     /// Comparisons of all its filters that no index answers: each change costs all of them.
     pub scanned_terms_max: usize,
+    /// Values of all its filters that the index holds: each takes memory.
+    pub indexed_values_max: usize,
     /// A message's size.
     pub message_bytes_max: usize,
     /// Messages a second, pings too.
@@ -38,6 +40,17 @@ impl Limits {
         let message = format!(
             "the filters of a connection make at most {max} comparisons that no eq or in narrows"
         );
+        Err(Refusal::new(Code::TooManySubscriptions, message))
+    }
+
+    /// Refuses filters that name so many values to find their changes by. A poll has no place in
+    /// the index.
+    pub fn check_index(&self, values: usize) -> Result<(), Refusal> {
+        let max = self.indexed_values_max;
+        if values <= max {
+            return Ok(());
+        }
+        let message = format!("the filters of a connection narrow by at most {max} values");
         Err(Refusal::new(Code::TooManySubscriptions, message))
     }
 }

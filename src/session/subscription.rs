@@ -169,6 +169,11 @@ impl Shared {
         self.state().subscriptions.values().map(|it| it.scanned_terms).sum()
     }
 
+    /// How many values the index holds because of this client.
+    pub fn indexed_values(&self) -> usize {
+        self.state().subscriptions.values().map(|it| it.topic.spec.indexed_values()).sum()
+    }
+
     /// What a request asks for, as far as the reader may have it.
     pub fn spec(&self, request: &Subscribe) -> Result<TopicSpec, Refusal> {
         let (claims, owners) = {

@@ -4,6 +4,8 @@
 //! `PGFEED__TABLES__courses__READ`. `PGFEED__TABLES` and `PGFEED__FEEDS` take a whole TOML table.
 //! A variable that begins with `PGFEED` and is none of these changes nothing and is warned about.
 
+use std::ffi::OsString;
+
 use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::{
@@ -33,15 +35,21 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Picks the settings out of all variables.
-    pub(super) fn read(all: impl Iterator<Item = (String, String)>) -> Self {
+    /// Picks the settings out of all variables. Those of others may hold any bytes.
+    pub(super) fn read(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut found = Self::default();
-        let mut ours: Vec<_> = all.filter(|(name, _)| is_ours(name)).collect();
+        let mut ours: Vec<_> = all.filter(|(name, _)| is_ours(&name.to_string_lossy())).collect();
         // `DATABASE_URL` sorts before `PGFEED__DATABASE__URL`, which is the more exact of the two,
         // and a whole table before its own keys.
         ours.sort();
         for (name, text) in ours {
-            found.take(name, &text);
+            match (name.into_string(), text.into_string()) {
+                (Ok(name), Ok(text)) => found.take(name, &text),
+                (Ok(name), Err(_)) => found.refuse(&name, "", "is not text in UTF-8"),
+                (Err(name), _) => {
+                    found.refuse(&name.to_string_lossy(), "", "has a name that is not UTF-8");
+                }
+            }
         }
         found
     }

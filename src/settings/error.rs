@@ -17,6 +17,15 @@ pub enum SettingsError {
     Refused(Vec<Problem>),
 }
 
+/// A key and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// As `section.key`.
+    pub key: String,
+    /// Never shows the value of a secret.
+    pub reason: String,
+}
+
 /// One thing that is wrong: where it was written, which key, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {

@@ -78,6 +78,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits", "connections_per_subject_max", Kind::Number),
     key("limits", "subscriptions_per_connection_max", Kind::Number),
     key("limits", "scanned_terms_per_connection_max", Kind::Number),
+    key("limits", "indexed_values_per_connection_max", Kind::Number),
     key("limits", "message_bytes_max", Kind::Number),
     key("limits", "messages_per_second_max", Kind::Number),
     key("limits", "client_errors_max", Kind::Number),

@@ -1,23 +1,28 @@
 //! From file and variables to settings that passed every check.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    ffi::OsString,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use config::{Config, ConfigError, File, FileFormat};
 
 use super::{
-    Loaded, Problem, Settings, SettingsError, check,
+    Fault, Loaded, Problem, Settings, SettingsError, check,
     environment::{Environment, describe},
     keys::SECRETS,
 };
 
 pub(super) fn load(
     config_file: Option<&Path>,
-    variables: impl Iterator<Item = (String, String)>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    judge: &dyn Fn(&Settings) -> Vec<Fault>,
 ) -> Result<Loaded, SettingsError> {
     let environment = Environment::read(variables);
-    if !environment.problems.is_empty() {
-        return Err(SettingsError::Refused(environment.problems));
-    }
+    // A variable that can't be read leaves its key as the file has it, which may be wrong as well.
+    let mut problems = environment.problems.clone();
     let file = match config_file {
         Some(path) => {
             let wrap = |source| SettingsError::Read { path: path.to_owned(), source };
@@ -25,10 +30,15 @@ pub(super) fn load(
         }
         None => None,
     };
-    let origins = Origins { file: config_file, environment: &environment };
-    let mut settings = merge(file, &environment)
-        .and_then(|merged| deserialize(merged, &origins))
-        .map_err(|problem| SettingsError::Refused(vec![problem]))?;
+    let origins = Origins::new(config_file, &environment);
+    let merged = merge(file, &environment).and_then(|merged| deserialize(merged, &origins));
+    let mut settings = match merged {
+        Ok(settings) => settings,
+        Err(problem) => {
+            problems.push(problem);
+            return Err(SettingsError::Refused(problems));
+        }
+    };
     if let Some(port) = environment.port {
         settings.server.listen = SocketAddr::new(settings.server.listen.ip(), port);
     }
@@ -38,14 +48,18 @@ pub(super) fn load(
             feed.path.clone_from(name);
         }
     }
-    let faults = check::faults(&settings);
-    if !faults.is_empty() {
-        let problem = |fault: check::Fault| origins.problem(fault.key, fault.reason);
-        return Err(SettingsError::Refused(faults.into_iter().map(problem).collect()));
+    let problem = |fault: Fault| origins.problem(fault.key, fault.reason);
+    problems.extend(judge(&settings).into_iter().map(problem));
+    // What is no path at all, say, is not told a second time for what stands in it.
+    let told: Vec<String> = problems.iter().map(|it| it.key.clone()).collect();
+    let further = check::faults(&settings).into_iter().filter(|it| !told.contains(&it.key));
+    problems.extend(further.map(problem));
+    if !problems.is_empty() {
+        return Err(SettingsError::Refused(problems));
     }
     let mut warnings = environment.warnings;
     warnings.extend(check::warnings(&settings));
-    Ok(Loaded { settings, warnings })
+    Ok(Loaded { settings, warnings, origins })
 }
 
 fn merge(file: Option<(&Path, String)>, environment: &Environment) -> Result<Config, Problem> {
@@ -73,7 +87,7 @@ fn without_excerpt(error: &str) -> String {
 }
 
 /// By way of JSON values, because `config` itself would take `8.4` or `true` for a number.
-fn deserialize(merged: Config, origins: &Origins<'_>) -> Result<Settings, Problem> {
+fn deserialize(merged: Config, origins: &Origins) -> Result<Settings, Problem> {
     let tree: serde_json::Value = merged
         .try_deserialize()
         .map_err(|error| origins.problem(String::new(), error.to_string()))?;
@@ -89,24 +103,31 @@ fn deserialize(merged: Config, origins: &Origins<'_>) -> Result<Settings, Proble
 }
 
 /// Tells where a key was written.
-struct Origins<'a> {
-    file: Option<&'a Path>,
-    environment: &'a Environment,
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    file: Option<PathBuf>,
+    /// Names and keys, in the order in which they apply.
+    variables: Vec<(String, String)>,
 }
 
-impl Origins<'_> {
+impl Origins {
+    fn new(file: Option<&Path>, environment: &Environment) -> Self {
+        let variables = environment.variables.iter().map(|it| (it.name.clone(), it.path.join(".")));
+        Self { file: file.map(Path::to_owned), variables: variables.collect() }
+    }
+
     fn problem(&self, key: String, reason: String) -> Problem {
         Problem { origin: self.of(&key), key, reason }
     }
 
-    fn of(&self, key: &str) -> String {
-        let sets = |path: &[String]| {
-            let path = path.join(".");
-            key == path || key.strip_prefix(&path).is_some_and(|it| it.starts_with(['.', '[']))
+    /// The variable or the file that a key, or a part of its value, is from.
+    pub fn of(&self, key: &str) -> String {
+        let sets = |path: &str| {
+            key == path || key.strip_prefix(path).is_some_and(|it| it.starts_with(['.', '[']))
         };
-        let variable = self.environment.variables.iter().rfind(|it| sets(&it.path));
-        match (variable, self.file) {
-            (Some(variable), _) => describe(&variable.name),
+        let variable = self.variables.iter().rfind(|(_, path)| sets(path));
+        match (variable, &self.file) {
+            (Some((name, _)), _) => describe(name),
             (None, Some(file)) => file.display().to_string(),
             (None, None) => "settings".to_owned(),
         }

@@ -1,76 +1,8 @@
-//! Addresses in the settings: where to listen, which networks are trusted, which origins may come.
+//! Addresses in the settings: where to listen, which origins may come.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    str::FromStr,
-};
+use std::net::{Ipv4Addr, SocketAddr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-/// An address, or a range of addresses as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// Whether `address` lies in it. An IPv4 address that came in over an IPv6 socket counts as
-    /// the IPv4 address that it is.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                let host_bits = 32 - u32::from(self.prefix);
-                let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-                ours.to_bits() & mask == theirs.to_bits() & mask
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let host_bits = 128 - u32::from(self.prefix);
-                let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-                ours.to_bits() & mask == theirs.to_bits() & mask
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("`{text}` is not an address such as 10.0.0.1 or 10.0.0.0/8");
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok().ok_or_else(wrong)?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            Some(bits) => bits.parse().ok().filter(|it| *it <= longest).ok_or_else(wrong)?,
-            None => longest,
-        };
-        Ok(Self { address, prefix })
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Network {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use serde::{Deserialize, Deserializer, de};
 
 /// Reads `listen`: an address and a port, where `localhost` means 127.0.0.1.
 pub(super) fn listen_address<'de, D: Deserializer<'de>>(
@@ -143,26 +75,6 @@ pub(super) fn origin_fault(origin: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_network_holds_its_addresses_and_no_others() {
-        for (network, inside, outside) in [
-            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
-            ("192.168.1.7", "192.168.1.7", "192.168.1.8"),
-            ("10.0.0.0/8", "::ffff:10.1.2.3", "::ffff:11.1.2.3"),
-            ("fd00::/8", "fdff::1", "fe00::1"),
-            ("::1", "::1", "::2"),
-        ] {
-            let network: Network = network.parse().unwrap();
-            assert!(network.contains(inside.parse().unwrap()), "{network} {inside}");
-            assert!(!network.contains(outside.parse().unwrap()), "{network} {outside}");
-        }
-        let all: Network = "0.0.0.0/0".parse().unwrap();
-        assert!(all.contains("203.0.113.9".parse().unwrap()));
-        for text in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "example.org", "10.0.0.0/-1"] {
-            assert!(text.parse::<Network>().unwrap_err().contains("10.0.0.0/8"), "{text}");
-        }
-    }
 
     #[test]
     fn an_origin_is_written_as_a_browser_sends_it() {

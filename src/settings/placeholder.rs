@@ -17,13 +17,8 @@ pub(super) fn names(text: &str) -> Vec<&str> {
     found
 }
 
-/// Whether `name` is a claim: `claims.sub`, `claims.app.tenant`.
-pub(super) fn is_claim(name: &str) -> bool {
-    name.strip_prefix("claims.").is_some_and(|path| path.split('.').all(|it| !it.is_empty()))
-}
-
 /// Whether `text` could be a placeholder's name.
-pub(super) fn is_name(text: &str) -> bool {
+fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
@@ -40,8 +35,5 @@ mod tests {
         );
         assert_eq!(names("tags=eq.{1,2}&b=eq.{}&c=eq.{"), Vec::<&str>::new());
         assert_eq!(names("{{id}}"), ["id"]);
-        assert!(is_claim("claims.app.tenant"));
-        assert!(!is_claim("claims."));
-        assert!(!is_claim("claim.sub"));
     }
 }

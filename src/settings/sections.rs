@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     access::Readers,
-    network::Network,
     values::{ByteSize, Secret, Span},
 };
 
@@ -35,7 +34,7 @@ pub struct Server {
     #[serde(deserialize_with = "super::network::optional_listen_address")]
     pub admin_listen: Option<SocketAddr>,
     pub allowed_origins: Vec<String>,
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<String>,
     pub heartbeat_ms: u64,
     pub ready_lag_max_ms: u64,
     pub drain_ms: u64,
@@ -122,6 +121,7 @@ pub struct Limits {
     pub connections_per_subject_max: usize,
     pub subscriptions_per_connection_max: usize,
     pub scanned_terms_per_connection_max: usize,
+    pub indexed_values_per_connection_max: usize,
     pub message_bytes_max: usize,
     pub messages_per_second_max: u32,
     pub client_errors_max: u32,

@@ -49,8 +49,8 @@ fn file(text: &str) -> NamedTempFile {
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, SettingsError> {
     let file = file(text);
-    let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-    Settings::load(Some(file.path()), variables)
+    let variables = variables.iter().map(|&(name, value)| (name.into(), value.into()));
+    Settings::load(Some(file.path()), variables, &|_| Vec::new())
 }
 
 fn settings(text: &str, variables: &[(&str, &str)]) -> Settings {

@@ -196,13 +196,54 @@ async fn settings_that_name_what_is_not_there() {
     database.finds(
         &settings,
         &[
-            "no table nots is on the feed",
-            "public.notes has no column titel",
-            "-> It has: id, title",
-            "the primary key's column id is missing",
+            "tables.public.nots: no table public.nots is on the feed",
+            "tables.\"notes\".columns: the table has no column titel; it has id, title",
+            "tables.\"notes\".columns: the primary key's column id is missing",
             "tables.\"notes\".rows: ",
         ],
     );
+}
+
+/// What `serve` would end for.
+#[tokio::test]
+async fn settings_that_do_not_fit_what_is_there() {
+    let database = Database::well().await;
+    let feed = |tables: &str| {
+        let variables = [
+            ("PGFEED__FEEDS__x__PATH", "x/{part}"),
+            ("PGFEED__FEEDS__x__TABLES", &format!("[{{ table = \"notes\", {tables} }}]")),
+        ];
+        (database.doctor(&variables), pgfeed(&["serve"], &database.url(), &variables))
+    };
+    for (tables, told) in [
+        ("filter = \"id=eq.{part}&nope=eq.1\"", "feeds.x.tables: notes: the filter"),
+        (
+            "filter = \"id=eq.{part}\", columns = [\"nope\"]",
+            "feeds.x.tables: notes: the table has no column",
+        ),
+    ] {
+        let (doctor, serve) = feed(tables);
+        doctor.tells(&["fail  settings", told]);
+        assert!(serve.code == Some(78) && serve.text.contains(told), "{}", serve.text);
+    }
+    for (name, value) in [
+        ("PGFEED__AUTH__JWT_PUBLIC_KEY_FILE", "/nowhere/key.pem"),
+        ("PGFEED__TABLES__notes__ROWS", "id=eq."),
+    ] {
+        let serve = pgfeed(&["serve"], &database.url(), &[(name, value)]);
+        assert_eq!(serve.code, Some(78), "{name}: {}", serve.text);
+        database.finds(&[(name, value)], &["fail  settings"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_set_that_cannot_be_read() {
+    let database = Database::well().await;
+    let set = tempfile::NamedTempFile::new().unwrap();
+    let path = [("PGFEED__AUTH__JWKS_FILE", set.path().to_str().unwrap())];
+    database.finds(&path, &["fail  keys", "was not read: the answer is not a JSON Web Key Set"]);
+    std::fs::write(set.path(), "{\"keys\":[]}").unwrap();
+    assert_eq!(database.doctor(&path).code, Some(0));
 }
 
 #[tokio::test]

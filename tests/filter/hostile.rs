@@ -2,7 +2,7 @@
 
 use pgfeed::change::{Collation, Column, Folding, Row, Table, TableName};
 use pgfeed::feed::Image;
-use pgfeed::feed::filter::{Binding, Filter, Scalar};
+use pgfeed::feed::filter::{Binding, Filter, Limits, Scalar};
 use tokio::time::Instant;
 
 use crate::random::Random;
@@ -98,6 +98,42 @@ fn a_long_text_is_looked_at_once_for_each_pattern() {
     let began = Instant::now();
     assert!(!filter.matches(&image));
     assert!(began.elapsed() < plain * 20, "{:?}", began.elapsed());
+}
+
+/// A filter of a list is judged for every change, whatever is in the list.
+#[test]
+fn a_long_list_is_looked_up() {
+    let mut table = table();
+    let labels = (0..4_000).map(|it| format!("l{it}")).collect();
+    table.columns.last_mut().expect("an enum").labels = labels;
+    let row = r#"{"id":7,"t":"x","n":1.5,"z":"2026-01-31T09:30:00+00:00","e":"l0","j":{"k":"x"}}"#;
+    let row = Row::new(row);
+    let image = Image::of(&table, &row);
+    let list = |each: &dyn Fn(u32) -> String| (1..2_001).map(each).collect::<Vec<_>>().join(",");
+    let moments = list(&|it| format!("{:04}-01-01T00:00:00Z", 2_026 + it));
+    for (short, long) in [
+        ("id=not.in.(1)", format!("id=not.in.({})", list(&|it| (it + 7).to_string()))),
+        ("t=not.in.(a)", format!("t=not.in.({})", list(&|it| format!("a{it}")))),
+        ("j->>k=not.in.(a)", format!("j->>k=not.in.({})", list(&|it| format!("a{it}")))),
+        ("n=not.in.(1)", format!("n=not.in.({})", list(&|it| format!("{it}.25")))),
+        ("z=not.in.(2026-01-01)", format!("z=not.in.({moments})")),
+        ("e=not.gt.l3998", "e=not.gt.l1999".to_owned()),
+    ] {
+        let time = |text: &str| {
+            let limits = Limits { bytes_max: 1 << 20, depth_max: 8 };
+            let filter = Filter::parse_within(text, limits).expect("is read");
+            let filter = filter.compile(&table, &|_| true).expect("fits");
+            let once = || {
+                let began = Instant::now();
+                assert!((0..20).all(|_| filter.matches(&image)), "{text:.30}");
+                began.elapsed()
+            };
+            (0..10).map(|_| once()).min().expect("ten runs")
+        };
+        let (short, long) = (time(short), time(&long));
+        // Some eleven looks; two thousand would take a hundred times as long.
+        assert!(long < short * 40, "{long:?} for two thousand values, {short:?} for one");
+    }
 }
 
 /// A table with one column of each kind.

@@ -102,6 +102,33 @@ async fn comparisons_that_every_change_costs_are_limited() {
     witness.subscribe("notes", &json!({"filter": "n=gt.1"})).await;
 }
 
+#[tokio::test]
+async fn values_that_a_client_puts_in_the_index_are_limited() {
+    let limit = ("LIMITS__INDEXED_VALUES_PER_CONNECTION_MAX", "5");
+    let (_database, gateway) = scene(&[limit]).await;
+    let mut witness = Witness::connect(gateway.address(), "changes/", &[]).await.expect("opens");
+    let mut answer = async |id: &str, filter: &str| {
+        let request = json!({"type": "subscribe", "id": id, "table": "notes", "filter": filter});
+        witness.ask(&request).await;
+        loop {
+            let answer = witness.message().await;
+            match answer["type"].as_str() {
+                Some("error") => return answer["code"].clone(),
+                Some("subscribed") => return answer["type"].clone(),
+                _ => {}
+            }
+        }
+    };
+    assert_eq!(answer("1", "id=in.(1,2,3,2,1)").await, "subscribed", "each value counts once");
+    assert_eq!(answer("2", "id=in.(4,5,6)").await, "too_many_subscriptions");
+    assert_eq!(answer("3", "id=not.in.(4,5,6)").await, "subscribed", "that is not looked up");
+    assert_eq!(answer("4", "id=in.(4,5)").await, "subscribed");
+    assert_eq!(answer("5", "id=eq.7").await, "too_many_subscriptions");
+    witness.ask(&json!({"type": "unsubscribe", "id": "1"})).await;
+    witness.expect("unsubscribed").await;
+    witness.subscribe("notes", &json!({"filter": "id=in.(7,8,9)"})).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copies_of_a_row_for_many_topics_take_bounded_memory_and_are_told_of() {
     let often = ("LIMITS__MESSAGES_PER_SECOND_MAX", "10000");

@@ -7,6 +7,7 @@ use crate::support::{
     database::Database,
     gateway::Gateway,
     samples::{SAMPLES, Sample},
+    witness::Witness,
 };
 
 #[tokio::test]
@@ -54,6 +55,17 @@ async fn a_truncate_of_a_sample_table_clears_it_for_its_subscribers() {
         assert_eq!((&*change.operation, &*change.effect), ("TRUNCATE", "clear"));
         assert_eq!((&change.data, &change.old), (&Value::Null, &Value::Null));
     }
+}
+
+#[tokio::test]
+async fn a_value_that_a_filter_names_twice_brings_a_change_once() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut witness = Witness::connect(gateway.address(), "changes/", &[]).await.expect("opens");
+    witness.subscribe("notes", &json!({"filter": "id=in.(7,7,8)"})).await;
+    database.run("insert into notes (id, title) values (7, 'rust')").await;
+    witness.expect("change").await;
+    assert_eq!(witness.message().await["type"], "cursor");
 }
 
 #[tokio::test]

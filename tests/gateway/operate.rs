@@ -1,12 +1,20 @@
 //! The gateway as an operator meets it: health, drain, and writers that never notice.
 
+use std::process::Stdio;
+
 use serde_json::Value;
-use tokio::time::{Duration, Instant};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use crate::support::{
     client::{Client, Heard},
     database::Database,
     gateway::{Gateway, Settings},
+    samples::SAMPLES,
+    wait::{PATIENCE, within},
 };
 
 #[tokio::test]
@@ -27,6 +35,28 @@ async fn a_database_that_cannot_be_reached_makes_it_unready_and_not_unhealthy() 
     assert!(reason.is_object(), "{reason}");
     assert_eq!(gateway.get("/healthz").await.expect("an answer").status, 200);
     assert!(gateway.stop().await.success(), "it ends well all the same");
+}
+
+#[tokio::test]
+async fn the_owner_follows_more_tables_than_a_client_may() {
+    let database = Database::fresh().await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
+    command.arg("tail").env("DATABASE_URL", database.url()).kill_on_drop(true);
+    command.env("PGFEED__LIMITS__SUBSCRIPTIONS_PER_CONNECTION_MAX", "1");
+    let mut tail = command.stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(tail.stdout.take().expect("a pipe")).lines();
+    let mut tables = Vec::new();
+    let all = async {
+        while !SAMPLES.iter().all(|it| tables.contains(&format!("public.{}", it.table))) {
+            let line = lines.next_line().await.expect("lines").expect("it does not end");
+            let message: Value = serde_json::from_str(&line).expect("a line is JSON");
+            if message["type"] == "subscribed" {
+                tables.push(message["id"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+    };
+    within(PATIENCE, "every table", all).await;
+    assert!(tables.len() > 1, "{tables:?}");
 }
 
 #[tokio::test]

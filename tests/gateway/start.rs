@@ -1,7 +1,7 @@
 //! The start, and what comes after it: settings that do not fit the database stop the one and fail
 //! the readiness of the other.
 
-use std::process::Stdio;
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, process::Stdio};
 
 use serde_json::{Value, json};
 use tokio::{process::Command, time::Duration};
@@ -64,6 +64,25 @@ async fn settings_that_do_not_fit_the_database_stop_the_start() {
         assert_eq!(code, Some(78), "{toml}: {said}");
         let last = said.lines().last().unwrap_or_default();
         assert!(last.contains(says) && last.contains("own.toml"), "{toml}: {said}");
+    }
+    let variable = "PGFEED__TABLES__notes__ROWS";
+    let (_, said) =
+        refused(&[("PGFEED__DATABASE__URL", &database.url()), (variable, "nope=eq.1")], "").await;
+    let says = format!("environment variable {variable}: tables.\"notes\".rows: ");
+    assert!(said.contains(&says), "{said}");
+}
+
+#[tokio::test]
+async fn a_variable_of_another_program_may_hold_any_bytes() {
+    let odd = OsString::from_vec(b"\xff\xfe".to_vec());
+    let database = Database::fresh().await;
+    for (name, code) in [("OTHER", Some(0)), ("PGFEED__ACCESS__DEFAULT", Some(78))] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
+        command.arg("status").env("DATABASE_URL", database.url()).env(name, &odd);
+        let output = within(PATIENCE, "the command", command.output()).await.expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), code, "{name}: {said}");
+        assert_eq!(said.contains("PGFEED__ACCESS__DEFAULT: is not text"), code == Some(78));
     }
 }
 

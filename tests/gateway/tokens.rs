@@ -2,12 +2,13 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
+use tokio::time::Duration;
 
 use crate::support::{
     client::Heard,
     database::Database,
     gateway::{Gateway, Settings},
-    tokens::{SECRET, forged, token},
+    tokens::{Issuer, SECRET, forged, token},
     wait::{PATIENCE, eventually},
     witness::Witness,
 };
@@ -151,6 +152,30 @@ async fn a_token_travels_in_four_ways_and_is_printed_in_none() {
         }
     }
     assert!(!output.contains("eyJ"), "no part of any token is printed");
+}
+
+#[tokio::test]
+async fn a_key_set_is_read_again_as_often_as_the_settings_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = folder.path().join("keys.json");
+    let publish = |text: &str| std::fs::write(&set, text).expect("a file");
+    publish("no set");
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("ACCESS__DEFAULT", "authenticated");
+    let settings = settings.with("AUTH__JWKS_FILE", set.to_str().expect("a path"));
+    let gateway = settings.with("AUTH__JWKS_REFETCH_MIN_MS", "100").start().await;
+    gateway.ready().await;
+    let is_told = async || gateway.output().contains("Key set not read.");
+    eventually(PATIENCE, "a word on the key set before any token came", is_told).await;
+    let issuer = Issuer::new("k");
+    publish(&issuer.set().to_string());
+    let token = issuer.token(&claims(&Value::Null));
+    let opens = async || {
+        let mut witness = Witness::with_token(gateway.address(), "changes/", &token).await;
+        matches!(witness.next().await, Heard::Message(hello) if hello["type"] == "hello")
+    };
+    // Half of the default.
+    eventually(Duration::from_secs(5), "the key to be known", opens).await;
 }
 
 #[tokio::test]

@@ -30,7 +30,8 @@ impl Segment {
 pub(super) struct Template(Vec<Segment>);
 
 impl Template {
-    /// Takes words of letters, digits, `-`, `_`, `.`, `~` and placeholders `{name}`.
+    /// Takes words of letters, digits, `-`, `_`, `.`, `~` and placeholders `{name}`, of letters,
+    /// digits, `-` and `_`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.trim_matches('/');
         let segments: Vec<_> = trimmed.split('/').map(segment).collect::<Result<_, _>>()?;
@@ -84,7 +85,7 @@ fn segment(text: &str) -> Result<Segment, String> {
     };
     if let Some(name) = text.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
         // `claims` is where claims stand, so `{claims}` would be read as one by people.
-        return if is_name(name, &['_']) && name != "claims" {
+        return if is_name(name, &['_', '-']) && name != "claims" {
             Ok(Segment::Placeholder(name.to_owned()))
         } else {
             Err(format!("`{text}` is no placeholder such as {{id}}"))

@@ -179,6 +179,23 @@ async fn a_new_key_is_noticed_and_a_withdrawn_one_ends() {
 }
 
 #[tokio::test]
+async fn a_key_that_changes_its_algorithm_is_noticed_when_its_set_is_old() {
+    let server = Server::start().await;
+    let (old, new) = (Issuer::ec(), Issuer::ed());
+    server.publishes(&[old.jwk("k")]);
+    let fresh = server.verifier(EAGER);
+    let stale = server.verifier(Pace { refresh: Duration::ZERO, ..EAGER });
+    for verifier in [&fresh, &stale] {
+        assert_eq!(verify(verifier, &old.named_token("k", &claims())).await, Ok(()));
+    }
+    server.publishes(&[new.jwk("k")]);
+    let token = new.named_token("k", &claims());
+    assert_eq!(verify(&fresh, &token).await, Err(TokenError::Algorithm));
+    assert_eq!(server.asked(), 2, "a fresh set is not asked for again");
+    assert_eq!(verify(&stale, &token).await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_held_key_is_checked_again_when_its_set_is_old() {
     let server = Server::start().await;
     let issuer = Issuer::ec();

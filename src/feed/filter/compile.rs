@@ -3,6 +3,7 @@
 use super::FilterError;
 use super::kind::Kind;
 use super::like::Pattern;
+use super::list::List;
 use super::syntax::{
     Comparison, Field, Operand, Operator, Scalar, Step, Term, Tree, Truth, Written,
 };
@@ -47,9 +48,9 @@ pub(super) struct Path {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Check {
     Compare(Operator, Value),
-    In(Vec<Value>),
+    In(List),
     /// One of these labels of an enum: those before or after another.
-    Labels(Vec<Box<str>>),
+    Labels(List),
     Like(Pattern),
     IsNull,
     /// As [`Check::IsNull`], for what may be a composite, which is NULL if all its fields are.
@@ -134,7 +135,7 @@ impl Compiler<'_> {
                 for operand in operands {
                     values.extend(self.value(subject, operand)?);
                 }
-                Ok(Check::In(values))
+                Ok(Check::In(List::new(values)))
             }
             Comparison::Compare(operator, operand) => {
                 subject.check_equality().map_err(at)?;
@@ -148,7 +149,7 @@ impl Compiler<'_> {
                     }
                     Some(value) => Check::Compare(*operator, value),
                     // Never evaluated: the whole filter matches nothing.
-                    None => Check::In(Vec::new()),
+                    None => Check::In(List::new(Vec::new())),
                 })
             }
         }
@@ -310,6 +311,7 @@ impl<'t> Subject<'t> {
             Operator::Lte => 0..rank + 1,
             _ => return Check::Compare(operator, Value::Text(label)),
         };
-        Check::Labels(all[range].iter().map(|it| it.as_str().into()).collect())
+        let labels = all[range].iter().map(|it| Value::Text(it.as_str().into()));
+        Check::Labels(List::new(labels.collect()))
     }
 }

@@ -131,17 +131,28 @@ impl Decimal {
             },
             None => Ok(View::read(raw)?.0),
         };
-        let own = match self {
+        Some(match (row, self) {
+            (Ok(view), Self::Finite(own)) => view.compare(own),
+            (Ok(_), _) => 1.cmp(&self.rank()),
+            (Err(rank), _) => rank.cmp(&self.rank()),
+        })
+    }
+
+    /// How the value stands to another one.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Finite(one), Self::Finite(other)) => one.view().compare(other),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
             Self::NegativeInfinity => 0,
             Self::Finite(_) => 1,
             Self::Infinity => 2,
             Self::NotANumber => 3,
-        };
-        Some(match (row, self) {
-            (Ok(view), Self::Finite(own)) => view.compare(own),
-            (Ok(_), _) => 1.cmp(&own),
-            (Err(rank), _) => rank.cmp(&own),
-        })
+        }
     }
 
     /// The canonical form of a row's value, given as raw JSON.
@@ -151,6 +162,13 @@ impl Decimal {
             None => Self::Finite(View::read(raw)?.0.to_finite()),
         };
         Some(value.to_string())
+    }
+}
+
+impl Finite {
+    fn view(&self) -> View<'_> {
+        let Self { is_negative, ref digits, top } = *self;
+        View { is_negative, whole: "", fraction: digits, top }
     }
 }
 

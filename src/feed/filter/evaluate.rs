@@ -60,7 +60,7 @@ impl Check {
             (Self::IsNull, _) => Some(raw.is_none()),
             (Self::IsNullComposite, _) => Some(raw.is_none_or(is_empty_composite)),
             (Self::Is(truth), _) => Some(raw == Some(if *truth { "true" } else { "false" })),
-            (Self::In(values), _) if values.is_empty() => Some(false),
+            (Self::In(list), _) if list.values().is_empty() => Some(false),
             (Self::Compare(Operator::IsDistinct, _), None) => Some(true),
             (_, None) => None,
             (Self::Compare(Operator::Eq, value), Some(raw)) => value.equals(raw),
@@ -70,15 +70,13 @@ impl Check {
             (Self::Compare(operator, value), Some(raw)) => {
                 value.compare(raw).map(|order| operator.accepts(order))
             }
-            (Self::In(values), Some(raw)) if matches!(values[..], [Value::Text(_), ..]) => {
-                // Read once, however long the list is.
-                let text = json::text(raw)?;
-                any(values, |value| value.compare_text(&text).map(Ordering::is_eq))
+            (Self::In(list), Some(raw)) if !matches!(list.values(), [Value::Text(_), ..]) => {
+                list.has(|value| value.compare(raw))
             }
-            (Self::In(values), Some(raw)) => any(values, |value| value.equals(raw)),
-            (Self::Labels(labels), Some(raw)) => {
-                let label = json::text(raw)?;
-                Some(labels.iter().any(|it| **it == *label))
+            (Self::In(list) | Self::Labels(list), Some(raw)) => {
+                // Text may be long: it is read once.
+                let text = json::text(raw)?;
+                list.has(|value| value.compare_text(&text))
             }
             (Self::Like(pattern), Some(raw)) => json::text(raw).map(|text| pattern.matches(&text)),
         }
@@ -90,9 +88,7 @@ impl Check {
             (Self::Compare(operator, value), Some(text)) => {
                 value.compare_text(&text).map(|order| operator.accepts(order))
             }
-            (Self::In(values), Some(text)) => {
-                any(values, |value| value.compare_text(&text).map(Ordering::is_eq))
-            }
+            (Self::In(list), Some(text)) => list.has(|value| value.compare_text(&text)),
             (Self::Like(pattern), Some(text)) => Some(pattern.matches(&text)),
             (_, None) => self.raw(None),
             (_, Some(_)) => Some(false),
@@ -111,18 +107,6 @@ impl Operator {
             Self::Lte => order.is_le(),
         }
     }
-}
-
-fn any(values: &[Value], test: impl Fn(&Value) -> Option<bool>) -> Option<bool> {
-    let mut found = Some(false);
-    for value in values {
-        match test(value) {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => found = None,
-        }
-    }
-    found
 }
 
 /// A composite is NULL to SQL if all its fields are.

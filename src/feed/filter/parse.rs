@@ -16,7 +16,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes_max: 4096, depth_max: 10 }
+        Self { bytes_max: 4096, depth_max: 8 }
     }
 }
 

@@ -13,6 +13,18 @@ pub(super) fn columns(node: &Node, found: &mut Vec<usize>) {
     }
 }
 
+/// How many comparisons are made at most.
+pub(super) fn terms(node: &Node) -> usize {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().map(terms).sum(),
+        Node::Not(node) => terms(node),
+        Node::Test(test) => match &test.check {
+            Check::In(list) | Check::Labels(list) => list.weight(),
+            _ => 1,
+        },
+    }
+}
+
 /// A column, and values of it of which every row has one for which the node is true.
 pub(super) fn equality(node: &Node) -> Option<(usize, Vec<String>)> {
     match node {
@@ -29,9 +41,7 @@ pub(super) fn equality(node: &Node) -> Option<(usize, Vec<String>)> {
                 }
                 values.extend(more);
             }
-            values.sort();
-            values.dedup();
-            Some((column, values))
+            Some((column, distinct(values)))
         }
         Node::Not(_) => None,
         Node::Test(test) => test_equality(test),
@@ -45,10 +55,18 @@ fn test_equality(test: &Test) -> Option<(usize, Vec<String>)> {
     }
     let values: Option<Vec<String>> = match &test.check {
         Check::Compare(Operator::Eq, value) => value.canonical().map(|value| vec![value]),
-        Check::In(values) => values.iter().map(Value::canonical).collect(),
-        Check::Labels(labels) => Some(labels.iter().cloned().map(String::from).collect()),
+        Check::In(list) | Check::Labels(list) => {
+            list.values().iter().map(Value::canonical).collect::<Option<_>>().map(distinct)
+        }
         Check::Is(truth) => Some(vec![truth.to_string()]),
         _ => None,
     };
     Some((test.column, values?))
+}
+
+/// Each value once: a topic stands in the list of a value once.
+fn distinct(mut values: Vec<String>) -> Vec<String> {
+    values.sort_unstable();
+    values.dedup();
+    values
 }

@@ -49,20 +49,16 @@ impl Clause {
 
     fn test(&mut self, test: &Test) {
         match &test.check {
-            Check::In(values) if values.is_empty() => self.text += "false",
-            Check::Labels(labels) if labels.is_empty() => {
+            Check::In(list) if list.values().is_empty() => self.text += "false",
+            Check::Labels(list) if list.values().is_empty() => {
                 // Not true of any label, and unknown for NULL.
                 self.subject(test);
                 self.text += " <> ";
                 self.subject(test);
             }
-            Check::Labels(labels) => {
+            Check::In(list) | Check::Labels(list) => {
                 self.subject(test);
-                self.list(labels, |clause, label| clause.label(label));
-            }
-            Check::In(values) => {
-                self.subject(test);
-                self.list(values, |clause, value| clause.value(test, value));
+                self.list(test, list.values());
             }
             Check::Compare(operator, value) => {
                 self.subject(test);
@@ -93,11 +89,11 @@ impl Clause {
         }
     }
 
-    fn list<T>(&mut self, items: &[T], each: impl Fn(&mut Self, &T)) {
+    fn list(&mut self, test: &Test, values: &[Value]) {
         self.text += " in (";
-        for (at, item) in items.iter().enumerate() {
+        for (at, value) in values.iter().enumerate() {
             self.text += if at > 0 { ", " } else { "" };
-            each(self, item);
+            self.value(test, value);
         }
         self.text += ")";
     }

@@ -53,6 +53,25 @@ impl Value {
         }
     }
 
+    /// The order that [`Value::compare`] goes by. `None` for arrays, which have none here.
+    pub(super) fn order(&self, other: &Self) -> Option<Ordering> {
+        Some(match (self, other) {
+            (Self::Bool(one), Self::Bool(other)) => one.cmp(other),
+            (Self::Int(one), Self::Int(other)) | (Self::Moment(_, one), Self::Moment(_, other)) => {
+                one.cmp(other)
+            }
+            (Self::Decimal(one), Self::Decimal(other)) => one.order(other),
+            (Self::Float4(one), Self::Float4(other)) => {
+                compare_floats((*one).into(), (*other).into())
+            }
+            (Self::Float8(one), Self::Float8(other)) => compare_floats(*one, *other),
+            (Self::Text(one), Self::Text(other))
+            | (Self::Padded(one), Self::Padded(other))
+            | (Self::Bytea(one), Self::Bytea(other)) => one.cmp(other),
+            _ => return None,
+        })
+    }
+
     /// Whether a row's value equals this one.
     pub(super) fn equals(&self, raw: &str) -> Option<bool> {
         match self {

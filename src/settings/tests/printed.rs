@@ -31,14 +31,10 @@ fn no_secret_is_printed_or_shown_by_debug() {
 
 #[test]
 fn no_refusal_shows_a_secret() {
-    let secret_is_short = "[auth]\njwt_secret = \"hunter2\"";
     let line_is_broken = "[auth]\njwt_secret = \"hunter2";
     let not_text = "[auth]\njwt_secret = [\"hunter2\"]\n[database]\nurl = { a = \"hunter2\" }";
-    for text in [secret_is_short, line_is_broken, not_text] {
+    for text in [line_is_broken, not_text] {
         let shown = refusal(text, &[]);
         assert!(!shown.contains("hunter2"), "{shown}");
     }
-    let by_variable = refusal("", &[("PGFEED__AUTH__JWT_SECRET", "hunter2")]);
-    assert!(by_variable.contains("PGFEED__AUTH__JWT_SECRET: auth.jwt_secret"), "{by_variable}");
-    assert!(!by_variable.contains("hunter2"), "{by_variable}");
 }

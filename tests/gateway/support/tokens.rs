@@ -5,8 +5,12 @@ use pgfeed::auth::{
     AuthKeys, Settings,
     mint::{Order, mint},
 };
-use ring::hmac;
-use serde_json::{Map, Value};
+use ring::{
+    hmac,
+    rand::SystemRandom,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use serde_json::{Map, Value, json};
 
 /// The secret of the gateways in tests.
 pub(crate) const SECRET: &str = "a secret of tests, of thirty-two bytes and more";
@@ -39,4 +43,31 @@ pub(crate) fn forged(header: &Value, payload: &Value, key: &[u8]) -> String {
     let key = hmac::Key::new(hash, key);
     let tag = hmac::sign(&key, signed.as_bytes());
     format!("{signed}.{}", BASE64URL_NOPAD.encode(tag.as_ref()))
+}
+
+/// An issuer with a key pair of its own, which it publishes.
+pub(crate) struct Issuer {
+    pair: Ed25519KeyPair,
+    kid: &'static str,
+}
+
+impl Issuer {
+    pub(crate) fn new(kid: &'static str) -> Self {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
+        Self { pair: Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("a key"), kid }
+    }
+
+    /// Its JSON Web Key Set.
+    pub(crate) fn set(&self) -> Value {
+        let x = BASE64URL_NOPAD.encode(self.pair.public_key().as_ref());
+        json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": self.kid, "x": x}]})
+    }
+
+    pub(crate) fn token(&self, claims: &Value) -> String {
+        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let header = json!({"alg": "EdDSA", "kid": self.kid});
+        let signed = format!("{}.{}", part(&header), part(claims));
+        let signature = self.pair.sign(signed.as_bytes());
+        format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+    }
 }
