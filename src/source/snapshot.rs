@@ -362,3 +362,38 @@ fn row(topic: &Topic) -> String {
     let columns = columns.join(", ");
     format!("(select pg_catalog.row_to_json(part.*) from (select {columns}) as part)")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Duration, Instant, sleep};
+
+    use super::{BYTES_PER_SECOND_MIN, Pieces, mpsc};
+    use crate::feed::log::{Guest, RowPiece};
+
+    /// How long a reader may take one piece of this many seconds' bytes each `every`, in all.
+    async fn served(every: Duration) -> Duration {
+        let (out, mut rows) = mpsc::channel(1);
+        let guest = Guest { place: std::sync::Arc::new(()), patience: Duration::from_secs(60) };
+        let mut pieces = Pieces { out, guest, waited: Duration::ZERO, bytes: 0 };
+        let reading = crate::tasks::spawn("reader", async move {
+            while rows.recv().await.is_some() {
+                sleep(every).await;
+            }
+        });
+        let began = Instant::now();
+        let row = "x".repeat(BYTES_PER_SECOND_MIN);
+        let piece = || RowPiece { topic: 0, rows: vec![row.clone()], is_last: false };
+        while began.elapsed() < Duration::from_secs(1_000) && pieces.send(Ok(piece())).await {}
+        reading.abort();
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_is_waited_for_as_long_as_its_bytes_may_take_and_its_patience() {
+        // One second's bytes each second: for ever. Each three seconds: the patience is used up by
+        // the other two.
+        assert!(served(Duration::from_secs(1)).await >= Duration::from_secs(1_000));
+        let slow = served(Duration::from_secs(3)).await.as_secs();
+        assert!((80..=100).contains(&slow), "{slow}");
+    }
+}
