@@ -12,6 +12,7 @@ pub mod log_walk;
 mod news;
 pub mod poll;
 pub mod queue;
+pub mod refusal;
 pub mod resume;
 pub mod shapes;
 pub mod snapshot;

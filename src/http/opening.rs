@@ -8,7 +8,7 @@ use crate::{
         claims::Claims,
         feeds::{BUILT_IN, Feeds, Found, Refusal},
     },
-    session::subscription::Refusal as Refused,
+    session::refusal::Refusal as Refused,
     wire::{Code, Subscribe, request::ID_BYTES_MAX},
 };
 

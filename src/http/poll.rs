@@ -19,8 +19,8 @@ use crate::{
     session::{
         client::end_of,
         poll::{Poll, Told},
+        refusal::Refusal,
         spec::Declared,
-        subscription::Refusal,
     },
     tasks::until,
     wire::{Code, reply},

@@ -13,7 +13,7 @@ use super::{
     visit::{self, Visit},
 };
 use crate::{
-    session::{Session, Transport, client::end_of, snapshot, subscription::Refusal},
+    session::{Session, Transport, client::end_of, refusal::Refusal, snapshot},
     tasks::until,
     wire::{Code, Encoding, reply},
 };

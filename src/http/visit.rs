@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     auth::{claims::Claims, feeds::Found},
-    session::subscription::Refusal,
+    session::refusal::Refusal,
     wire::{Code, Subscribe},
 };
 

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use super::{
     context,
     news::is_news,
+    refusal::Refusal,
     resume::Resumed,
     shapes::Since,
-    subscription::{Refusal, Shared, Ticket},
+    subscription::{Shared, Ticket},
 };
 use crate::{
     change::{Cursor, Position, Table},

@@ -10,8 +10,9 @@ use super::{
     context, lag,
     limits::Rate,
     queue::Lag,
+    refusal::{Refusal, error},
     shapes::Since,
-    subscription::{Refusal, Shared, Ticket, error},
+    subscription::{Shared, Ticket},
     telling::Telling,
 };
 use crate::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::subscription::Refusal;
+use super::refusal::Refusal;
 use crate::{feed::filter, wire::Code};
 
 /// Limits on what one client may ask for.

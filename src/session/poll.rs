@@ -16,11 +16,11 @@ use self::collect::{Collector, Sub};
 pub use self::{collect::Answer, rows::Rows};
 use super::{
     Context, context,
+    refusal::Refusal,
     resume::{self, Resumed},
     shapes::Since,
     snapshot,
     spec::{Declared, spec},
-    subscription::Refusal,
 };
 use crate::{
     auth::claims::Claims,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Context, subscription::Refusal};
+use super::{Context, refusal::Refusal};
 use crate::{
     auth::{
         claims::Claims,

@@ -1,6 +1,6 @@
 //! The subscriptions of a client that says everything once, in its URL.
 
-use super::{Session, shapes::Since, subscription::Refusal, telling::Telling};
+use super::{Session, refusal::Refusal, shapes::Since, telling::Telling};
 use crate::wire::{Code, Subscribe};
 
 impl Session {

@@ -9,20 +9,18 @@ use tokio::{sync::Semaphore, task::AbortHandle};
 
 use super::{
     Context, Queue,
+    refusal::Refusal,
     spec::{Declared, spec},
     telling::Telling,
 };
 use crate::{
     auth::{claims::Claims, feeds::Found},
-    change::{Position, TableName},
+    change::Position,
     feed::{
         Topic, TopicSpec,
         hub::{ClientId, Joined, Member},
     },
-    wire::{
-        Code, Encoding, Frames, Subscribe,
-        reply::{self, Ended},
-    },
+    wire::{Encoding, Frames, Subscribe},
 };
 
 /// What a session's request handler and its catch-ups share. Ends with the connection.
@@ -74,32 +72,6 @@ pub struct Ticket {
     pub request: Arc<Subscribe>,
     /// What it follows.
     pub topic: Arc<Topic>,
-}
-
-/// Why a subscription is refused.
-#[derive(Debug)]
-pub struct Refusal {
-    /// For the program.
-    pub code: Code,
-    /// For a person.
-    pub message: String,
-}
-
-impl Refusal {
-    /// A refusal with its reason.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-
-    /// Why a subscription ends that is refused when it starts over: the policy no longer fits the
-    /// table, or the table is gone.
-    pub fn ended(&self, context: &Context, table: &str) -> Ended {
-        let is_there = || context.hub.catalog().named(&TableName::parse(table)).is_some();
-        match self.code {
-            Code::Forbidden | Code::Unauthorized if is_there() => Ended::AccessRevoked,
-            _ => Ended::TableUnwatched,
-        }
-    }
 }
 
 impl Shared {
@@ -395,9 +367,4 @@ impl State {
 #[expect(clippy::cast_precision_loss, reason = "a connection has a few hundred at most")]
 fn count(subscriptions: usize) -> f64 {
     subscriptions as f64
-}
-
-/// An `error` message.
-pub fn error(refusal: &Refusal, id: Option<&str>) -> String {
-    reply::error(refusal.code, &refusal.message, id)
 }

@@ -373,7 +373,7 @@ mod tests {
     /// How long a reader may take one piece of this many seconds' bytes each `every`, in all.
     async fn served(every: Duration) -> Duration {
         let (out, mut rows) = mpsc::channel(1);
-        let guest = Guest { place: std::sync::Arc::new(()), patience: Duration::from_secs(60) };
+        let guest = Guest { place: std::sync::Arc::new(()), patience: Duration::from_mins(1) };
         let mut pieces = Pieces { out, guest, waited: Duration::ZERO, bytes: 0 };
         let reading = crate::tasks::spawn("reader", async move {
             while rows.recv().await.is_some() {

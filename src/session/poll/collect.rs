@@ -8,7 +8,7 @@ use crate::{
     feed::{
         Body, Chunk, Hub, LogRow, Notice, Topic, TopicSpec, encode::Addressee, route::messages_of,
     },
-    session::{Context, shapes::suffix, subscription::Refusal},
+    session::{Context, refusal::Refusal, shapes::suffix},
     wire::{
         Code, Subscribe,
         reply::{self, Ended, Resync, Subscribed},
