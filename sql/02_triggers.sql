@@ -293,7 +293,7 @@ comment on function pgfeed.beat() is 'Writes a beat into the log, for gateways.'
 -- now.
 --
 -- Parameters: p_watch, p_rel as for pgfeed.key_columns.
--- Returns: false without primary key, without the privilege that watch() gives, or under row
+-- Returns: false without primary key, without the privileges that watch() gives, or under row
 --   security.
 -- Calls: pgfeed.key_columns. Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.can_look(p_watch integer, p_rel oid) returns boolean
@@ -301,7 +301,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select pgfeed.key_columns(p_watch, p_rel) is not null
-         and has_table_privilege(c.oid, 'select') and not row_security_active(c.oid)
+         and has_schema_privilege(c.relnamespace, 'usage') and has_table_privilege(c.oid, 'select')
+         and not row_security_active(c.oid)
     from pg_class c
    where c.oid = coalesce((select w.rel from pgfeed.watch_list w where w.id = p_watch), p_rel)
 $fn$;
@@ -334,20 +335,22 @@ declare
   -- A trigger of this transaction has logged changes before us and may have changed this row again.
   v_again boolean := length(coalesce(current_setting('pgfeed.depth', true), '')) > pg_trigger_depth();
   v_found boolean;
+  v_rows  refcursor;
   v_row   record;
 begin
   if TG_LEVEL = 'ROW' then
-    if TG_OP = 'INSERT' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(NEW) <= 262144 then
+    if TG_OP = 'INSERT' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(NEW) >> 18 = 0 then
       insert into pgfeed.log (watch, rel, op, new)
         values (TG_ARGV[0]::integer, TG_RELID, 'I', row_to_json(NEW));
-    elsif TG_OP = 'DELETE' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(OLD) <= 262144 then
+    elsif TG_OP = 'DELETE' and TG_ARGV[2] = 'plain' and not v_again and pg_column_size(OLD) >> 18 = 0 then
       insert into pgfeed.log (watch, rel, op, old)
         values (TG_ARGV[0]::integer, TG_RELID, 'D', row_to_json(OLD));
     elsif TG_OP = 'UPDATE' then
       -- Triggers of a former version; today's call pgfeed.capture_update().
       perform pgfeed.capture_update_nested(TG_ARGV[0]::integer, TG_RELID, TG_ARGV[2], NEW, OLD);
-    else
-      perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, OLD, v_again);
+    -- A condition that never holds: PERFORM copies what it hands over, which fails over 1 GB.
+    elsif pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, NEW, OLD, v_again) is null then
+      return null;
     end if;
   elsif TG_OP = 'TRUNCATE' then
     perform pgfeed.capture_truncate(TG_ARGV[0]::integer, TG_RELID);
@@ -364,7 +367,22 @@ begin
     if not found or current_setting('pgfeed.large', true) = '1' then
       v_found := found;
       if v_again or TG_ARGV[2] <> 'plain' or current_setting('pgfeed.large', true) = '1' then
-        for v_row in execute pgfeed.rows_of(TG_OP, TG_RELID, v_again or TG_ARGV[2] <> 'plain') loop
+        -- The query names the table: who may not use its schema is refused. The blocks only read,
+        -- for a subtransaction that writes nothing costs no transaction number.
+        begin
+          open v_rows for execute pgfeed.rows_of(TG_OP, TG_RELID, v_again or TG_ARGV[2] <> 'plain');
+        exception when others then
+          v_rows := null;
+        end;
+        loop
+          begin
+            fetch v_rows into v_row;
+            exit when not found;
+          exception when others then
+            insert into pgfeed.log (watch, rel, op) values (TG_ARGV[0]::integer, TG_RELID, 'G');
+            v_found := true;
+            exit;
+          end;
           v_found := true;
           if TG_OP = 'INSERT' then
             perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, v_row.r, null, v_again);
@@ -372,6 +390,7 @@ begin
             perform pgfeed.capture_careful(TG_ARGV[0]::integer, TG_RELID, TG_OP, null, v_row.r, v_again);
           end if;
         end loop;
+        if v_rows is not null then close v_rows; end if;
         perform set_config('pgfeed.large', '', true);
       end if;
       if not v_found then return null; end if;
@@ -727,7 +746,8 @@ comment on function pgfeed.current_row(integer, oid, json, json) is
 -- pgfeed.grant_to(role): gives a role what a gateway needs, and no more.
 --
 -- Reading the log and its ticks, making ticks and beats, pruning, status, and SELECT on the watched
--- tables, which tables that are watched later get by pgfeed.watch(). Safe to repeat.
+-- tables with USAGE on their schemas, which tables that are watched later get by pgfeed.watch().
+-- Safe to repeat.
 -- Parameters: role: the role that the gateway logs in as.
 -- Calls: pgfeed.share_table. Tables touched: inserts into pgfeed.grantee; updates
 --   pgfeed.watch_list.
@@ -1186,11 +1206,13 @@ $fn$;
 comment on function pgfeed.rows_of(text, oid, boolean) is
   'Used by pgfeed.capture(): query for the rows of a transition table.';
 
--- pgfeed.share_table(p_id): gives the roles that need it SELECT on a watched table.
+-- pgfeed.share_table(p_id): gives the roles that need it USAGE on the schema of a watched table, and
+-- SELECT on the table.
 --
--- Gateways read rows for snapshots; the owner of the trigger functions reads a row again where
--- other triggers may have changed it, and nowhere else. What was given is remembered, for unwatch()
--- to take back.
+-- Gateways read rows for snapshots. The owner of the trigger functions names the table where a row
+-- is large, and reads a row again where other triggers may have changed it, and nowhere else.
+-- What SELECT was given is remembered, for unwatch() to take back; USAGE stays, for it shows no row
+-- and others may have come to rely on it.
 -- Parameters: p_id pgfeed.watch_list.id. Run it as the owner of the table.
 -- Calls: pgfeed.has_other_triggers. Tables touched: reads pgfeed.grantee; updates
 --   pgfeed.watch_list.
@@ -1199,23 +1221,36 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  v_rel  regclass := (select w.rel from pgfeed.watch_list w where w.id = p_id);
-  v_role name;
+  v_rel    regclass := (select w.rel from pgfeed.watch_list w where w.id = p_id);
+  v_schema regnamespace := (select c.relnamespace from pg_class c where c.oid = v_rel);
+  v_role   record;
 begin
   for v_role in
-    select g.role from pgfeed.grantee g
-    union
-    select r.rolname from pg_proc p join pg_roles r on r.oid = p.proowner
-     where p.oid = to_regprocedure('pgfeed.capture()') and pgfeed.has_other_triggers(v_rel)
+    select r.rolname as name, bool_or(n.reads) as reads
+      from (select g.role, true from pgfeed.grantee g
+            union all
+            select pg_get_userbyid(p.proowner), pgfeed.has_other_triggers(v_rel) from pg_proc p
+             where p.oid = to_regprocedure('pgfeed.capture()')) n (role, reads)
+      join pg_roles r on r.rolname = n.role
+     group by r.rolname
   loop
-    continue when to_regrole(quote_ident(v_role)) is null or has_table_privilege(v_role, v_rel, 'select');
-    execute format('grant select on %s to %I', v_rel, v_role);
-    update pgfeed.watch_list w set granted_to = w.granted_to || v_role where w.id = p_id;
+    if not has_schema_privilege(v_role.name, v_schema::oid, 'usage') then
+      -- Tables may belong to others than their schema. pgfeed.status() tells what is left to do.
+      begin
+        execute format('grant usage on schema %s to %I', v_schema, v_role.name);
+      exception when insufficient_privilege then
+        raise notice 'the owner of schema % must give % USAGE on it', v_schema, v_role.name;
+      end;
+    end if;
+    continue when not v_role.reads or has_table_privilege(v_role.name, v_rel, 'select');
+    execute format('grant select on %s to %I', v_rel, v_role.name);
+    update pgfeed.watch_list w set granted_to = w.granted_to || v_role.name where w.id = p_id;
   end loop;
 end
 $fn$;
 
-comment on function pgfeed.share_table(integer) is 'Gives gateways SELECT on a watched table.';
+comment on function pgfeed.share_table(integer) is
+  'Gives gateways USAGE on the schema of a watched table and SELECT on the table.';
 
 -- pgfeed.start_history(): forgets log and positions; clients are told to start over.
 --
@@ -1384,7 +1419,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   with w as (
-    select l.*, c.relrowsecurity, c.relpersistence, c.relowner, n.nspname || '.' || c.relname as now,
+    select l.*, c.relrowsecurity, c.relpersistence, c.relowner, c.relnamespace, n.nspname || '.' || c.relname as now,
            format('select pgfeed.watch(%L, wake => %L, level => %L);', l.rel, l.wake, l.level) as again
       from pgfeed.watch_list l
       join pg_class c on c.oid = l.rel
@@ -1421,6 +1456,16 @@ as $fn$
     from w cross join pgfeed.grantee g
     join pg_roles r on r.rolname = g.role
    where not has_table_privilege(r.oid, w.rel, 'select')
+  union all
+  select 'privileges', s.status, format('%s may not use schema %s, where %s is%s', s.role, w.relnamespace::regnamespace,
+                                        w.rel, s.means),
+         format('grant usage on schema %s to %I;', w.relnamespace::regnamespace, s.role)
+    from w cross join lateral (
+      select 'fail', r.rolname, null from pgfeed.grantee g join pg_roles r on r.rolname = g.role
+      union all
+      select 'warn', pg_get_userbyid(p.proowner), ': large rows leave a gap'
+        from pg_proc p where p.oid = to_regprocedure('pgfeed.capture()')) s (status, role, means)
+   where not has_schema_privilege(s.role, w.relnamespace, 'usage')
 $fn$;
 
 comment on function pgfeed.status_of_tables() is
@@ -1573,7 +1618,7 @@ comment on function pgfeed.triggers_of(integer) is
 -- Returns: how many triggers were dropped; those written by hand with notify_table_change() among
 --   them.
 -- Tables touched: deletes from pgfeed.watch_list. Takes back the SELECT that watch() gave to
---   gateways.
+--   gateways, and not USAGE on the schema.
 create or replace function pgfeed.unwatch(rel regclass) returns integer
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

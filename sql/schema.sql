@@ -186,7 +186,7 @@
 -- function pgfeed.share_table(p_id integer) returns void
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp
-  -- Gives gateways SELECT on a watched table.
+  -- Gives gateways USAGE on the schema of a watched table and SELECT on the table.
 -- function pgfeed.start_history() returns uuid
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp
