@@ -242,13 +242,21 @@ $do$;
 -- as gateways noticed it. A client that comes back from before then cannot go on from there.
 do $do$
 begin
-  if pg_catalog.to_regclass('pgfeed.shape') is not null then return; end if;
+  if exists (select from pg_catalog.pg_attribute a
+              where a.attrelid = pg_catalog.to_regclass('pgfeed.shape') and a.attname = 'members') then
+    return;
+  elsif pg_catalog.to_regclass('pgfeed.shape') is not null then
+    -- Made by a version that did not know them.
+    alter table pgfeed.shape add members bigint[];
+    return;
+  end if;
 
   create table pgfeed.shape (
     rel     oid    not null,
     shape   bigint not null,
     capture bigint not null,
     since   bigint not null,
+    members bigint[],
     constraint shape_pkey primary key (rel)
   );
 
@@ -256,9 +264,10 @@ begin
     'Columns and capture of tables on the feed as gateways last saw them. Written by '
     'pgfeed.note_shapes().';
   comment on column pgfeed.shape.shape is 'A number for name, key and columns.';
-  comment on column pgfeed.shape.capture is 'A number for the triggers and attached partitions.';
+  comment on column pgfeed.shape.capture is 'A number for the triggers.';
   comment on column pgfeed.shape.since is
     'pgfeed.tick.id: positions from this tick on have only rows of this shape behind them.';
+  comment on column pgfeed.shape.members is 'The partitions and children, as pgfeed.members_of().';
 end
 $do$;
 
@@ -499,21 +508,17 @@ comment on function pgfeed.capture_careful(integer, oid, text, record, record, b
 
 -- pgfeed.capture_of(p_rel): one number for how the writes of a table are captured.
 --
--- Another number means that writes may have passed unseen: a trigger was switched off and on again
--- (which makes a new version of its row in the catalog), or a partition was attached, whose rows
--- came without an INSERT. One that was made in its place is empty and changes nothing.
+-- Another number means that writes may have passed unseen: a trigger was switched off and on again,
+-- which makes a new version of its row in the catalog.
 -- Parameters: p_rel the table. Returns: the number. Tables touched: catalog only.
 create or replace function pgfeed.capture_of(p_rel oid) returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   with recursive tree as (
-    select p_rel as rel, false as attached
+    select p_rel as rel
     union all
-    select i.inhrelid, i.xmin <> y.xmin
-      from tree t
-      join pg_inherits i on i.inhparent = t.rel
-      join pg_type y on y.typrelid = i.inhrelid
+    select i.inhrelid from tree t join pg_inherits i on i.inhparent = t.rel
   )
   select hashtextextended(concat(
     (select string_agg(concat_ws(' ', g.oid, g.xmin, g.tgenabled), ',' order by g.oid)
@@ -527,8 +532,7 @@ as $fn$
        join pg_trigger g on g.tgrelid = t.rel and t.rel <> p_rel and g.tgenabled in ('D', 'R')
       where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
                         to_regprocedure('public.notify_table_change()'))),
-    ';',
-    (select string_agg(t.rel::text, ',' order by t.rel) from tree t where t.attached)), 0)
+    ';'), 0)
 $fn$;
 
 comment on function pgfeed.capture_of(oid) is
@@ -949,6 +953,26 @@ $fn$;
 comment on function pgfeed.make_tick(interval) is
   'Makes a durable position in the feed, or returns the newest one.';
 
+-- pgfeed.members_of(p_rel): the partitions and children of a table, however deep.
+--
+-- Parameters: p_rel the table. Returns: for each the oid and, in the lower half, the transaction that
+--   made it one: it is another one after it was taken out and put back. Tables touched: catalog only.
+create or replace function pgfeed.members_of(p_rel oid) returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with recursive tree as (
+    select i.inhrelid as rel, i.xmin as since from pg_inherits i where i.inhparent = p_rel
+    union all
+    select i.inhrelid, i.xmin from tree t join pg_inherits i on i.inhparent = t.rel
+  )
+  select coalesce(array_agg(distinct m order by m), '{}')
+    from tree t cross join lateral (select t.rel::bigint << 32 | t.since::text::bigint) x (m)
+$fn$;
+
+comment on function pgfeed.members_of(oid) is
+  'Used by pgfeed.note_shapes(): the partitions and children of a table, and since when.';
+
 -- pgfeed.mode_of(p_rel): whether rows of a table need care.
 --
 -- careful: virtual generated columns (triggers see null in them) and casts to json that somebody
@@ -1024,10 +1048,11 @@ comment on function pgfeed.note_large() is
 --
 -- Whichever gateway first sees that a table has other columns makes a tick: cursors from before it
 -- may have rows of the old shape behind them, on whatever gateway they come back. Where capture is
--- another one than before, writes may have passed unseen, and a gap mark goes into the log.
+-- another one than before, writes may have passed unseen, and with a partition rows may have come or
+-- gone: then a gap mark goes into the log.
 -- Parameters: p_rels, p_shapes: the tables on the feed and a number for the shape of each.
 -- Returns: for each of them the tick from which on its shape holds.
--- Calls: pgfeed.capture_of. Tables touched: reads and writes pgfeed.shape; inserts into pgfeed.tick
+-- Calls: pgfeed.capture_of, pgfeed.members_of, pgfeed.rows_moved. Tables touched: reads and writes pgfeed.shape; inserts into pgfeed.tick
 --   and pgfeed.log.
 create or replace function pgfeed.note_shapes(p_rels oid[], p_shapes bigint[])
 returns table (rel oid, since bigint)
@@ -1044,7 +1069,11 @@ begin
     exit when not exists (
       select from unnest(p_rels, p_shapes) n (rel, shape)
         left join pgfeed.shape s on s.rel = n.rel
-       where s.rel is null or s.shape <> n.shape or s.capture <> pgfeed.capture_of(n.rel));
+       where s.rel is null or s.shape <> n.shape or s.capture <> pgfeed.capture_of(n.rel)
+          or s.members is null
+          -- Most tables have none, which is found out for less.
+          or (s.members <> '{}' or exists (select from pg_inherits i where i.inhparent = n.rel))
+             and s.members <> pgfeed.members_of(n.rel));
     if v_round = 1 then
       perform pg_advisory_xact_lock(1128678482, 2);
       continue;
@@ -1055,17 +1084,19 @@ begin
     insert into pgfeed.tick (last)
       select coalesce(pg_sequence_last_value('pgfeed.log_id_seq'), 0) returning id into v_tick;
     for v_now in
-      select n.rel, n.shape, pgfeed.capture_of(n.rel), v_tick from unnest(p_rels, p_shapes) n (rel, shape)
+      select n.rel, n.shape, pgfeed.capture_of(n.rel), v_tick, pgfeed.members_of(n.rel)
+        from unnest(p_rels, p_shapes) n (rel, shape)
     loop
       insert into pgfeed.log (watch, rel, op)
         select (select w.id from pgfeed.watch_list w where w.rel = v_now.rel), v_now.rel, 'G'
           from pgfeed.shape s
-         where s.rel = v_now.rel and s.shape = v_now.shape and s.capture <> v_now.capture;
-      insert into pgfeed.shape as s (rel, shape, capture, since)
-        values (v_now.rel, v_now.shape, v_now.capture, v_now.since)
+         where s.rel = v_now.rel and s.shape = v_now.shape
+           and (s.capture <> v_now.capture or pgfeed.rows_moved(s.rel, s.members));
+      insert into pgfeed.shape as s (rel, shape, capture, since, members)
+        values (v_now.rel, v_now.shape, v_now.capture, v_now.since, v_now.members)
         on conflict (rel) do update
           set since = case when s.shape <> excluded.shape then excluded.since else s.since end,
-              shape = excluded.shape, capture = excluded.capture;
+              shape = excluded.shape, capture = excluded.capture, members = excluded.members;
     end loop;
     delete from pgfeed.shape s where not exists (select from pg_class c where c.oid = s.rel);
   end loop;
@@ -1209,6 +1240,44 @@ $fn$;
 
 comment on function pgfeed.row_json(oid, record) is
   'Used by pgfeed.capture_careful(): a row as JSON, null where it would be over 64 MB.';
+
+-- pgfeed.rows_moved(p_rel, p_members): whether rows came or went with partitions or children.
+--
+-- One that is gone took its rows along, without a DELETE. One that was attached brought its rows,
+-- without an INSERT, unless it has none. One that was made in its place had none.
+-- Parameters: p_rel the table; p_members what pgfeed.members_of() was, null where that is not known.
+-- Returns: the answer, which is yes where it cannot be told: of a foreign table, and of one that is
+--   locked, for which a gateway should not wait.
+-- Calls: pgfeed.members_of. Called by: pgfeed.note_shapes. Tables touched: catalog only.
+create or replace function pgfeed.rows_moved(p_rel oid, p_members bigint[]) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with recursive tree as (
+    select p_rel as rel, false as attached
+    union all
+    -- What is made in a partitioned table comes with it when that is attached.
+    select i.inhrelid,
+           t.attached or i.xmin <> y.xmin
+                         and (i.inhrelid::bigint << 32 | i.xmin::text::bigint) <> all (p_members)
+      from tree t
+      join pg_inherits i on i.inhparent = t.rel
+      join pg_type y on y.typrelid = i.inhrelid
+  )
+  select p_members is not null
+         and (exists (select from unnest(p_members) m where m <> all (pgfeed.members_of(p_rel)))
+              or exists (
+                select from tree t join pg_class c on c.oid = t.rel
+                 where t.attached and c.relkind <> 'p'
+                   and case when c.relkind = 'f' then true
+                            when exists (select from pg_locks l
+                                          where l.relation = c.oid and l.mode = 'AccessExclusiveLock')
+                            then true
+                            else pg_relation_size(c.oid) > 0 end))
+$fn$;
+
+comment on function pgfeed.rows_moved(oid, bigint[]) is
+  'Used by pgfeed.note_shapes(): whether partitions or children came or went with rows.';
 
 -- pgfeed.rows_of(p_op, p_rel, p_all): query for the rows of a transition table, typed as rows of
 -- p_rel.

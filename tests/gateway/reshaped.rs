@@ -170,6 +170,9 @@ async fn partitions_made_go_on_and_partitions_attached_start_over() {
     assert_eq!(told["reason"], "capture_gap", "its rows came without a change");
     database.run("insert into events values (5, 3)").await;
     client.until_applied("events", 1).await;
+    database.run("drop table events_1").await;
+    let told = client.expect("resync").await;
+    assert_eq!(told["reason"], "capture_gap", "its rows went without a change");
 }
 
 const OFF: &str = "alter table notes disable trigger \"00_pgfeed_insert\"";
