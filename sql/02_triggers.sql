@@ -705,8 +705,8 @@ begin
   elsif not pg_has_role(v_table.relowner, 'usage') then
     raise exception '% belongs to %, and only its owner can put it on the feed', p_rel, v_table.relowner::regrole
       using errcode = 'insufficient_privilege',
-            hint = format('Run it as %s, or let that role give it away: alter table %s owner to %I;',
-                          v_table.relowner::regrole, p_rel, current_user);
+            hint = format('As a superuser: grant %s to %I; or let that role give it away: alter table %s owner to %2$I;',
+                          v_table.relowner::regrole, current_user, p_rel);
   end if;
 
   -- Triggers of a parent reach its children: watched twice, a row would be told twice.
@@ -1780,7 +1780,8 @@ comment on function pgfeed.wake(integer, oid, text) is
 
 -- pgfeed.watch(rel, wake, level): puts a table on the feed, or brings its triggers up to date.
 --
--- Run it as the owner of the table. A partitioned table or a parent is watched with all its parts.
+-- Run it as the role that installed the feed, which must own the table or be a member of the role
+-- that does. A partitioned table or a parent is watched with all its parts.
 -- Parameters: rel the table; wake: auto (NOTIFY only while no gateway is awake), always, never
 --   (transactions that are prepared may not NOTIFY); level: auto, or row (no statement triggers).
 -- Returns: the level in force, row or statement.
