@@ -58,11 +58,11 @@ async fn a_log_over_its_size_is_cut_and_told() {
                        generate_series(1, 30) j group by i";
     database.run(fill).await;
     database.run("select pgfeed.make_tick()").await;
-    const ALARM: &str = "The log is larger than log.size_max";
+    let alarm = "The log is larger than log.size_max";
     let settings = || Settings::for_database(&database).with("LOG__SIZE_MAX", "1MB");
     // A minute is kept whatever its size.
     let mut gateway = settings().start().await;
-    eventually(PATIENCE, "the alarm", async || gateway.output().contains(ALARM)).await;
+    eventually(PATIENCE, "the alarm", async || gateway.output().contains(alarm)).await;
     gateway.kill().await;
     let age = "update pgfeed.log set at = at - interval '1 h';
                update pgfeed.tick set at = at - interval '1 h'";
@@ -75,5 +75,5 @@ async fn a_log_over_its_size_is_cut_and_told() {
             && gateway.metric("pgfeed_log_used_bytes").await < 3e5
     };
     eventually(Duration::from_mins(1), "the metrics", measured).await;
-    assert!(!gateway.output().contains(ALARM), "its space stays at the peak, its changes are gone");
+    assert!(!gateway.output().contains(alarm), "its space stays at the peak, its changes are gone");
 }
