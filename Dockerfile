@@ -5,6 +5,10 @@
 ARG RUST=1.95
 FROM rust:${RUST}-slim-bookworm AS build
 WORKDIR /src
+# jemalloc is built by make, which this image lacks.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends make \
+ && rm -rf /var/lib/apt/lists/*
 # Names stay for backtraces; lines would make the program four times as large.
 ENV CARGO_PROFILE_RELEASE_STRIP=debuginfo
 # Dependencies first, so that a change of ours does not build them again.

@@ -34,6 +34,7 @@
   shape bigint not null
   capture bigint not null
   since bigint not null
+  members bigint[]
   constraint shape_pkey PRIMARY KEY (rel)
 -- table pgfeed.tick: Durable snapshots, made by pgfeed.make_tick(). The oldest is the oldest position that is served.
   id bigint not null generated always as identity
@@ -151,6 +152,10 @@
   language plpgsql volatile security definer
   set search_path=pg_catalog, pg_temp
   -- Makes a durable position in the feed, or returns the newest one.
+-- function pgfeed.members_of(p_rel oid) returns bigint[]
+  language sql stable
+  set search_path=pg_catalog, pg_temp
+  -- Used by pgfeed.note_shapes(): the partitions and children of a table, and since when.
 -- function pgfeed.mode_of(p_rel regclass) returns text
   language sql stable
   set search_path=pg_catalog, pg_temp
@@ -178,6 +183,10 @@
   set search_path=pg_catalog, pg_temp
   grant execute to pgfeed_owner
   -- Used by pgfeed.capture_careful(): a row as JSON, null where it would be over 64 MB.
+-- function pgfeed.rows_moved(p_rel oid, p_members bigint[]) returns boolean
+  language sql stable
+  set search_path=pg_catalog, pg_temp
+  -- Used by pgfeed.note_shapes(): whether partitions or children came or went with rows.
 -- function pgfeed.rows_of(p_op text, p_rel oid, p_all boolean) returns text
   language sql stable
   set search_path=pg_catalog, pg_temp
@@ -186,7 +195,7 @@
 -- function pgfeed.share_table(p_id integer) returns void
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp
-  -- Gives gateways SELECT on a watched table.
+  -- Gives gateways USAGE on the schema of a watched table and SELECT on the table.
 -- function pgfeed.start_history() returns uuid
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp

@@ -7,6 +7,8 @@
 --
 --   psql -v ON_ERROR_STOP=1 -f sql/02_triggers.sql
 --
+-- Of tables it puts on the feed those that are called profiles, roles, courses and registrations in
+-- schema public, as far as you own them. Delete the last block where that is not wanted.
 -- Your own tables: select pgfeed.watch('my_table'); or a trigger by hand with
 -- notify_table_change().
 begin;

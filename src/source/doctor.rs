@@ -105,7 +105,11 @@ async fn ask(
     if !may_ask {
         return Ok(());
     }
-    findings.push(Finding::ok("rights", "this role has what `pgfeed serve` needs"));
+    let unreadable = rights::examine_tables(client).await?;
+    findings.push(
+        unreadable
+            .unwrap_or_else(|| Finding::ok("rights", "this role has what `pgfeed serve` needs")),
+    );
     let catalog = catalog::read(client).await?;
     let watched: Vec<u32> = catalog.tables().map(|table| table.oid).collect();
     findings.push(triggers::any(client, &catalog).await?);

@@ -141,7 +141,7 @@ impl Retention {
         metrics::gauge!("pgfeed_log_used_bytes").set(now.used);
         metrics::gauge!("pgfeed_log_oldest_seconds").set(now.oldest_s);
         let size_max = self.keep.size_max;
-        if now.bytes <= bytes(size_max) {
+        if !self.keep.is_exceeded(now) {
             self.told = None;
         } else if self.told.is_none_or(|at| at.elapsed() >= ALARM_EVERY) {
             self.told = Some(Instant::now());
@@ -157,6 +157,12 @@ impl Retention {
 }
 
 impl Keep {
+    /// Whether the log holds more than it may. Not whether it takes more: its space stays at the
+    /// peak when it is pruned, and a warning of that would never end.
+    fn is_exceeded(&self, now: Measured) -> bool {
+        now.used > bytes(self.size_max)
+    }
+
     /// How long changes are kept where the log as measured is too large for all of them: its
     /// changes are taken to be spread evenly over its time.
     fn shortened(&self, now: Measured) -> Duration {
@@ -201,5 +207,12 @@ mod tests {
         let half = KEEP.shortened(measured(1_600_000.0, 80_000.0)).as_secs();
         assert_eq!(half, 32_000, "half of it fits, and some room for the next round");
         assert_eq!(KEEP.shortened(measured(1e9, 1_000.0)), KEEP_MIN);
+    }
+
+    #[test]
+    fn a_log_that_was_larger_once_is_no_longer_too_large() {
+        let measured = |used| Measured { bytes: 2_000_000.0, oldest_s: 60.0, used };
+        assert!(KEEP.is_exceeded(measured(1_100_000.0)));
+        assert!(!KEEP.is_exceeded(measured(500_000.0)), "its space stays at the peak");
     }
 }

@@ -28,6 +28,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("pgfeed_pruned_total", "Changes that this gateway removed from the log."),
     ("pgfeed_auth_failures_total", "Tokens that were refused."),
     ("pgfeed_unavailable_total", "Snapshots, polls and resumes that the database did not give."),
+    ("pgfeed_snapshots_total", "Snapshots that were begun."),
+    ("pgfeed_shared_reads_total", "Reads of the log for all clients that waited to catch up."),
+    ("pgfeed_shared_readers_total", "Clients that such reads were for."),
+    ("pgfeed_shared_lookups_total", "Queries that looked up positions for all that waited."),
     ("pgfeed_accept_failures_total", "Connections that could not be accepted (descriptors)."),
 ];
 
@@ -132,6 +136,29 @@ mod tests {
         let names = COUNTERS.iter().map(|it| it.0).chain(LABELLED.iter().map(|it| it.0));
         for name in names.chain(GAUGES.iter().map(|it| it.0)).chain(["pgfeed_delivery_seconds"]) {
             assert!(manual.contains(&format!("`{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_counter_exists_from_the_start() {
+        let mut folders =
+            vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        let known = |name: &str| {
+            COUNTERS.iter().any(|it| it.0 == name) || LABELLED.iter().any(|it| it.0 == name)
+        };
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("the folder is there").flatten() {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                    continue;
+                }
+                // Pages and icons lie there too.
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                for counter in text.split("counter!(\"").skip(1) {
+                    let name = counter.split('"').next().unwrap_or_default();
+                    assert!(!name.starts_with("pgfeed_") || known(name), "{name}");
+                }
+            }
         }
     }
 }

@@ -84,6 +84,18 @@ async fn the_script_works_where_only_some_of_the_tables_are_and_own_triggers_wer
 }
 
 #[tokio::test]
+async fn the_script_leaves_alone_what_only_is_called_like_a_sample() {
+    let database = database("plain").await;
+    let session = database.session().await;
+    session.run("create table courses (id integer primary key)").await;
+    session.run("create view roles as select 1 as id").await;
+    let admin = database.session_of("postgres").await;
+    admin.run("create table profiles (id integer primary key)").await;
+    session.run(&stand_alone_script()).await;
+    assert_eq!(session.rows("select relation from pgfeed.watched").await, ["courses"]);
+}
+
+#[tokio::test]
 async fn an_upgrade_mends_triggers_and_shares_tables() {
     let (database, session) = Database::with_feed().await;
     session.run("create table t (id integer primary key); select pgfeed.watch('t')").await;

@@ -9,6 +9,7 @@ mod nested;
 mod parts;
 mod safety;
 mod schema;
+mod schemas;
 mod status;
 mod ticks;
 mod types;

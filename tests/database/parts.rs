@@ -1,6 +1,6 @@
 //! Partitions and children are told under the table that was watched.
 
-use super::support::Database;
+use super::support::{Database, Session};
 
 const SEEN: &str = "select op::text || ' ' || watch || ' ' || rel::regclass || ' ' || \
                       coalesce(coalesce(new, old)->>'id', '') from pgfeed.log order by id";
@@ -89,4 +89,65 @@ async fn a_row_is_never_told_twice_through_parent_and_part() {
     session.run("select pgfeed.unwatch('ev'); select pgfeed.watch('ev_1')").await;
     let refused = session.refused("select pgfeed.watch('ev')").await;
     assert!(refused.contains("pgfeed.unwatch('public.ev_1')"), "{refused}");
+}
+
+/// What gateways do when they look at the tables; gives the gap marks that it leaves.
+async fn noted(session: &Session) -> usize {
+    session.run("select pgfeed.note_shapes(array['ev'::regclass::oid], array[1::bigint])").await;
+    let gaps = session.rows("select op from pgfeed.log where op = 'G'").await.len();
+    session.run("delete from pgfeed.log").await;
+    gaps
+}
+
+const ATTACH: &str = "alter table ev attach partition ev_9 for values in (9)";
+const BESIDE: &str = "create table ev_9 (id integer not null, k integer not null, v integer)";
+
+#[tokio::test]
+async fn rows_that_come_or_go_with_a_partition_leave_a_gap_mark() {
+    for (before, moved) in [
+        ("insert into ev values (1, 1, 0)", "drop table ev_1".to_owned()),
+        ("insert into ev values (1, 1, 0)", "alter table ev detach partition ev_1".to_owned()),
+        (
+            "insert into ev values (1, 1, 0)",
+            "alter table ev detach partition ev_1; delete from ev_1; \
+             alter table ev attach partition ev_1 for values in (1)"
+                .to_owned(),
+        ),
+        (BESIDE, format!("insert into ev_9 values (1, 9, 0); {ATTACH}")),
+        (
+            "create table ev_9 (id integer not null, k integer not null, v integer) \
+             partition by list (k); create table ev_9_9 partition of ev_9 for values in (9)",
+            format!("insert into ev_9 values (1, 9, 0); {ATTACH}"),
+        ),
+    ] {
+        let (_database, session) = Database::with_feed().await;
+        session.run(PARTITIONED).await;
+        session.run(before).await;
+        assert_eq!(noted(&session).await, 0, "{before}");
+        session.run(&moved).await;
+        assert_eq!(noted(&session).await, 1, "{moved}");
+        assert_eq!(noted(&session).await, 0, "once is enough: {moved}");
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_moves_no_rows_leaves_none() {
+    let (_database, session) = Database::with_feed().await;
+    session.run(PARTITIONED).await;
+    session.run("insert into ev values (1, 1, 0)").await;
+    assert_eq!(noted(&session).await, 0);
+    for harmless in [
+        "create table ev_3 partition of ev for values in (3); insert into ev values (3, 3, 0)",
+        &format!("{BESIDE}; {ATTACH}"),
+        "insert into ev values (9, 9, 0); alter table ev_9 rename to ev_nine",
+        "alter table ev_1 rename to ev_one; create role ev_owner; \
+         grant ev_owner to builder; grant create on schema public to ev_owner; \
+         alter table ev_one owner to ev_owner; alter table ev_one owner to builder",
+        "vacuum full ev_one; analyze ev",
+    ] {
+        for command in harmless.split("; ") {
+            session.run(command).await;
+        }
+        assert_eq!(noted(&session).await, 0, "{harmless}");
+    }
 }

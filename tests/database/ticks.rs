@@ -130,6 +130,23 @@ async fn pruning_removes_what_the_oldest_tick_kept_has_seen() {
 }
 
 #[tokio::test]
+async fn a_full_batch_does_not_pass_a_transaction_that_is_under_way() {
+    let (database, session) = Database::with_feed().await;
+    session.run("create table t (id integer); select pgfeed.watch('t')").await;
+    let open = database.session().await;
+    open.run("begin; insert into t values (0)").await;
+    session.run("insert into t values (1)").await;
+    session.run("insert into t values (2)").await;
+    tick(&session, "0").await;
+    open.run("commit").await;
+    assert_eq!(session.value("select pgfeed.prune('0', 2)").await, "2", "a full batch");
+    session.run("insert into t values (3)").await;
+    tick(&session, "0").await;
+    assert_eq!(session.value("select pgfeed.prune('0', 2)").await, "2");
+    assert!(session.log().await.is_empty(), "nothing is kept for ever");
+}
+
+#[tokio::test]
 async fn one_session_prunes_at_a_time() {
     let (database, session) = Database::with_feed().await;
     session

@@ -186,3 +186,28 @@ async fn errors_of_watch_carry_the_mend() {
     let error = install::watch(&mut session.client, &names).await.expect_err("no feed");
     assert!(told(&error).contains("pgfeed install"), "{}", told(&error));
 }
+
+#[tokio::test]
+async fn a_member_of_the_owner_watches_and_the_owner_alone_does_not() {
+    let (database, session) = Database::with_feed().await;
+    let admin = database.session_of("postgres").await;
+    admin
+        .run(
+            "create role shop_owner login; create schema shop authorization shop_owner; \
+             set role shop_owner; create table shop.t (id integer primary key)",
+        )
+        .await;
+    let refused = session
+        .refused(
+            "select pgfeed.watch((select oid from pg_class \
+         where relname = 't' and relnamespace = 'shop'::regnamespace)::regclass)",
+        )
+        .await;
+    assert!(refused.contains("grant shop_owner to builder;"), "{refused}");
+    let owner = database.session_of("shop_owner").await;
+    assert!(owner.refused("select pgfeed.watch('shop.t')").await.starts_with("42501"));
+    admin.run("reset role; grant shop_owner to builder").await;
+    session.run("select pgfeed.watch('shop.t')").await;
+    owner.run("insert into shop.t values (1)").await;
+    assert_eq!(session.log().await, [r#"I||{"id":1}|"#]);
+}

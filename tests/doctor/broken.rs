@@ -139,6 +139,15 @@ async fn a_role_without_grants() {
     database.run(&format!("revoke select on notes from {role}")).await;
     let said = pgfeed(&["doctor"], &database.url_of(&role), &[]);
     said.tells(&[&format!("{role} may not read public.notes")]);
+    said.tells(&[&format!("role {role} lacks SELECT on public.notes")]);
+    database.run("create schema sales; create table sales.t (id integer primary key)").await;
+    database.run("select pgfeed.watch('sales.t')").await;
+    database.run(&format!("revoke usage on schema sales from {role}")).await;
+    let said = pgfeed(&["doctor"], &database.url_of(&role), &[]);
+    said.tells(&[
+        &format!("role {role} lacks USAGE on schema sales"),
+        &format!("{role} may not use schema sales, where sales.t is"),
+    ]);
 }
 
 #[tokio::test]

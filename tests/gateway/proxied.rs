@@ -23,6 +23,7 @@ use crate::support::{
     gateway::{Gateway, Settings},
     spawn,
     wait::{PATIENCE, eventually, within},
+    witness::Witness,
 };
 
 const NGINX: &str = "/usr/sbin/nginx";
@@ -103,6 +104,24 @@ async fn gateway(database: &Database) -> Gateway {
     let gateway = settings.start().await;
     gateway.ready().await;
     gateway
+}
+
+#[tokio::test]
+async fn a_client_cannot_choose_its_address_though_its_network_is_trusted() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database)
+        .with("LIMITS__CONNECTIONS_PER_IP_MAX", "1")
+        .with("SERVER__TRUSTED_PROXIES", "127.0.0.0/8");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let Some(nginx) = Nginx::before(&[gateway.address()], &[]).await else { return };
+    let connect = async |claimed: &'static str| {
+        let headers = [("x-forwarded-for", claimed)];
+        Witness::connect(nginx.address, "changes/", &headers).await
+    };
+    let _held = connect("203.0.113.7").await.expect("opens");
+    assert_eq!(connect("203.0.113.8").await.map(drop), Err(429), "the same client");
+    nginx.stop().await;
 }
 
 #[tokio::test]

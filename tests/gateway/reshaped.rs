@@ -81,6 +81,32 @@ async fn a_change_of_columns_starts_live_clients_over_with_right_rows() {
     }
 }
 
+/// Triggers made before it see null in a virtual column.
+#[tokio::test]
+async fn a_virtual_column_is_served_when_its_table_is_watched_again() {
+    let (database, gateway, mut client) = scene().await;
+    let version = database.value("show server_version_num").await;
+    if version.parse::<u32>().expect("a number") < 180_000 {
+        return;
+    }
+    database.run("alter table notes add twice integer generated always as (n * 2)").await;
+    database.run("insert into notes (id, n) values (2, 2)").await;
+    assert_eq!(client.expect("unsubscribed").await["reason"], "table_unwatched");
+    assert!(client.changes("notes").iter().all(|it| it.key["id"] != 2), "its column is not there");
+    let is_told = async || {
+        let answer = gateway.get("/readyz").await.expect("the gateway answers");
+        answer.status == 503 && answer.body.contains("on public.notes is outdated")
+    };
+    eventually(PATIENCE, "readiness to name the table", is_told).await;
+    database.run("select pgfeed.watch('notes')").await;
+    let told = comes_back(&gateway, &client, "notes").await;
+    assert_eq!(told["reason"], "table_changed", "{told}");
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    database.run("insert into notes (id, n) values (3, 3)").await;
+    client.until("the row", |client| !client.changes("notes").is_empty()).await;
+    assert_eq!(client.changes("notes")[0].data["twice"], 6);
+}
+
 #[tokio::test]
 async fn a_cursor_older_than_a_change_of_columns_starts_over_on_every_gateway() {
     for (sql, _) in CHANGES {
@@ -170,6 +196,9 @@ async fn partitions_made_go_on_and_partitions_attached_start_over() {
     assert_eq!(told["reason"], "capture_gap", "its rows came without a change");
     database.run("insert into events values (5, 3)").await;
     client.until_applied("events", 1).await;
+    database.run("drop table events_1").await;
+    let told = client.expect("resync").await;
+    assert_eq!(told["reason"], "capture_gap", "its rows went without a change");
 }
 
 #[tokio::test]

@@ -1,20 +1,16 @@
 -- pgfeed.capture_of(p_rel): one number for how the writes of a table are captured.
 --
--- Another number means that writes may have passed unseen: a trigger was switched off and on again
--- (which makes a new version of its row in the catalog), or a partition was attached, whose rows
--- came without an INSERT. One that was made in its place is empty and changes nothing.
+-- Another number means that writes may have passed unseen: a trigger was switched off and on again,
+-- which makes a new version of its row in the catalog.
 -- Parameters: p_rel the table. Returns: the number. Tables touched: catalog only.
 create or replace function pgfeed.capture_of(p_rel oid) returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   with recursive tree as (
-    select p_rel as rel, false as attached
+    select p_rel as rel
     union all
-    select i.inhrelid, i.xmin <> y.xmin
-      from tree t
-      join pg_inherits i on i.inhparent = t.rel
-      join pg_type y on y.typrelid = i.inhrelid
+    select i.inhrelid from tree t join pg_inherits i on i.inhparent = t.rel
   )
   select hashtextextended(concat(
     (select string_agg(concat_ws(' ', g.oid, g.xmin, g.tgenabled), ',' order by g.oid)
@@ -28,8 +24,7 @@ as $fn$
        join pg_trigger g on g.tgrelid = t.rel and t.rel <> p_rel and g.tgenabled in ('D', 'R')
       where g.tgfoid in (to_regprocedure('pgfeed.capture()'), to_regprocedure('pgfeed.capture_update()'),
                         to_regprocedure('public.notify_table_change()'))),
-    ';',
-    (select string_agg(t.rel::text, ',' order by t.rel) from tree t where t.attached)), 0)
+    ';'), 0)
 $fn$;
 
 comment on function pgfeed.capture_of(oid) is

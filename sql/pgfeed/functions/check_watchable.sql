@@ -36,8 +36,8 @@ begin
   elsif not pg_has_role(v_table.relowner, 'usage') then
     raise exception '% belongs to %, and only its owner can put it on the feed', p_rel, v_table.relowner::regrole
       using errcode = 'insufficient_privilege',
-            hint = format('Run it as %s, or let that role give it away: alter table %s owner to %I;',
-                          v_table.relowner::regrole, p_rel, current_user);
+            hint = format('As a superuser: grant %s to %I; or let that role give it away: alter table %s owner to %2$I;',
+                          v_table.relowner::regrole, current_user, p_rel);
   end if;
 
   -- Triggers of a parent reach its children: watched twice, a row would be told twice.

@@ -1,7 +1,8 @@
 -- pgfeed.grant_to(role): gives a role what a gateway needs, and no more.
 --
 -- Reading the log and its ticks, making ticks and beats, pruning, status, and SELECT on the watched
--- tables, which tables that are watched later get by pgfeed.watch(). Safe to repeat.
+-- tables with USAGE on their schemas, which tables that are watched later get by pgfeed.watch().
+-- Safe to repeat.
 -- Parameters: role: the role that the gateway logs in as.
 -- Calls: pgfeed.share_table. Tables touched: inserts into pgfeed.grantee; updates
 --   pgfeed.watch_list.

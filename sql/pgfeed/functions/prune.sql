@@ -31,8 +31,11 @@ begin
     returning xid
   )
   select count(*), max(g.xid::text::numeric)::text::xid8 into v_gone, v_last from gone g;
+  -- Never past a transaction that was under way at the tick: the next call may have a newer tick,
+  -- which sees it.
   update pgfeed.meta m
-     set prune_from = case when v_gone < batch then pg_snapshot_xmin(v_tick.snap) else v_last end;
+     set prune_from = case when v_gone < batch then pg_snapshot_xmin(v_tick.snap)
+                           else least(v_last, pg_snapshot_xmin(v_tick.snap)) end;
   return v_gone;
 end
 $fn$;

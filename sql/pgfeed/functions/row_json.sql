@@ -12,7 +12,8 @@ declare
   v_json  json;
   v_query text;
 begin
-  if pg_column_size(p_row) > 67108864 then return null; end if;
+  -- Over 2 GB the size comes as a negative number.
+  if pg_column_size(p_row) not between 0 and 67108864 then return null; end if;
   if exists (select from pg_attribute a
               where a.attrelid = p_rel and a.attgenerated = 'v' and not a.attisdropped) then
     select format('select row_to_json(j.*) from (select %s from (select ($1).*) x) j',

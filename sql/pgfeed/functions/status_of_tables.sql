@@ -8,7 +8,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   with w as (
-    select l.*, c.relrowsecurity, c.relpersistence, c.relowner, n.nspname || '.' || c.relname as now,
+    select l.*, c.relrowsecurity, c.relpersistence, c.relowner, c.relnamespace, n.nspname || '.' || c.relname as now,
            format('select pgfeed.watch(%L, wake => %L, level => %L);', l.rel, l.wake, l.level) as again
       from pgfeed.watch_list l
       join pg_class c on c.oid = l.rel
@@ -45,6 +45,16 @@ as $fn$
     from w cross join pgfeed.grantee g
     join pg_roles r on r.rolname = g.role
    where not has_table_privilege(r.oid, w.rel, 'select')
+  union all
+  select 'privileges', s.status, format('%s may not use schema %s, where %s is%s', s.role, w.relnamespace::regnamespace,
+                                        w.rel, s.means),
+         format('grant usage on schema %s to %I;', w.relnamespace::regnamespace, s.role)
+    from w cross join lateral (
+      select 'fail', r.rolname, null from pgfeed.grantee g join pg_roles r on r.rolname = g.role
+      union all
+      select 'warn', pg_get_userbyid(p.proowner), ': large rows leave a gap'
+        from pg_proc p where p.oid = to_regprocedure('pgfeed.capture()')) s (status, role, means)
+   where not has_schema_privilege(s.role, w.relnamespace, 'usage')
 $fn$;
 
 comment on function pgfeed.status_of_tables() is

@@ -4,7 +4,7 @@
 -- Returns: how many triggers were dropped; those written by hand with notify_table_change() among
 --   them.
 -- Tables touched: deletes from pgfeed.watch_list. Takes back the SELECT that watch() gave to
---   gateways.
+--   gateways, and not USAGE on the schema.
 create or replace function pgfeed.unwatch(rel regclass) returns integer
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,7 @@
 -- pgfeed.watch(rel, wake, level): puts a table on the feed, or brings its triggers up to date.
 --
--- Run it as the owner of the table. A partitioned table or a parent is watched with all its parts.
+-- Run it as the role that installed the feed, which must own the table or be a member of the role
+-- that does. A partitioned table or a parent is watched with all its parts.
 -- Parameters: rel the table; wake: auto (NOTIFY only while no gateway is awake), always, never
 --   (transactions that are prepared may not NOTIFY); level: auto, or row (no statement triggers).
 -- Returns: the level in force, row or statement.

@@ -24,13 +24,34 @@ const MISSING: &str = "
      where p.proname in ('make_tick', 'beat', 'prune', 'status')
        and not has_function_privilege(p.oid, 'execute')";
 
+/// By the catalog too: a name in a schema that one may not use cannot be resolved.
+const UNREADABLE: &str = "
+    with watched as (
+      select c.oid, c.relnamespace, format('%I.%I', n.nspname, c.relname) as name, n.nspname
+        from pgfeed.watch_list w
+        join pg_catalog.pg_class c on c.oid = w.rel
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace)
+    select distinct format('USAGE on schema %I', nspname) from watched
+     where not has_schema_privilege(relnamespace, 'usage')
+    union all
+    select 'SELECT on ' || name from watched where not has_table_privilege(oid, 'select')";
+
 pub(super) async fn is_installed(client: &Client) -> Result<bool, Error> {
     client.query_one(INSTALLED, &[]).await?.try_get(0)
 }
 
-/// What this role lacks, as one finding.
+/// What this role lacks of the feed itself, as one finding.
 pub(super) async fn examine(client: &Client) -> Result<Option<Finding>, Error> {
-    let rows = client.query(MISSING, &[]).await?;
+    lacks(client, MISSING).await
+}
+
+/// What this role lacks to read the tables on the feed, as one finding.
+pub(super) async fn examine_tables(client: &Client) -> Result<Option<Finding>, Error> {
+    lacks(client, UNREADABLE).await
+}
+
+async fn lacks(client: &Client, query: &str) -> Result<Option<Finding>, Error> {
+    let rows = client.query(query, &[]).await?;
     let lacking: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     if lacking.is_empty() {
         return Ok(None);
