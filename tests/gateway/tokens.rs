@@ -171,7 +171,10 @@ async fn a_key_set_is_read_again_as_often_as_the_settings_say() {
     publish(&issuer.set().to_string());
     let token = issuer.token(&claims(&Value::Null));
     let opens = async || {
-        let mut witness = Witness::with_token(gateway.address(), "changes/", &token).await;
+        let path = format!("changes/?token={token}");
+        let Ok(mut witness) = Witness::connect(gateway.address(), &path, &[]).await else {
+            return false;
+        };
         matches!(witness.next().await, Heard::Message(hello) if hello["type"] == "hello")
     };
     // Half of the default.
