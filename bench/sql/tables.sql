@@ -45,23 +45,5 @@ begin
       v_peer
     );
   end loop;
-  foreach v_peer in array array['bare', 'notify', 'pgfeed'] loop
-    execute format(
-      'create table public.bench_writer_%1$s (
-         id integer primary key,
-         turns integer not null,
-         body text not null
-       )',
-      v_peer
-    );
-    execute format(
-      'insert into public.bench_writer_%1$s (id, turns, body)
-       select n, 0, repeat(''x'', 260) from generate_series(1, 10000) as n',
-      v_peer
-    );
-  end loop;
 end
 $$;
-
-create trigger relay after update on public.bench_writer_notify
-  for each row execute function public.relay_row('relay_writer');

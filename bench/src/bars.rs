@@ -31,6 +31,9 @@ const fn at_least(bar: Bar) -> Bar {
 const CPU: &str = "CPU µs per delivery";
 const LAST: &str = "sent → last client ms";
 const TPS: &str = "tps";
+/// Where a flush takes its time, as with the figures of DESIGN §4. Where it takes none, commits that
+/// wait for each other's flush lose nothing, and CPU alone is compared.
+const WRITERS: &str = "32 clients, a disk of 2 ms a flush";
 
 const BARS: &[Bar] = &[
     over(
@@ -88,13 +91,13 @@ const BARS: &[Bar] = &[
         "CPU µs per change",
     ),
     over(
-        at_least(at_most("writer tps at 32 clients, over bare", tps("pgfeed"), 0.7)),
-        ("writer", "32 clients", "no trigger"),
+        at_least(at_most("writer tps at 32 clients, 2 ms a flush, over bare", tps("pgfeed"), 0.7)),
+        ("writer", WRITERS, "no trigger"),
         TPS,
     ),
     over(
         at_least(at_most("the same, over pg_notify of the row", tps("pgfeed"), 10.0)),
-        ("writer", "32 clients", "pg_notify of the row"),
+        ("writer", WRITERS, "pg_notify of the row"),
         TPS,
     ),
 ];
@@ -104,7 +107,7 @@ const fn cpu(case: &'static str) -> (Place, &'static str) {
 }
 
 const fn tps(target: &'static str) -> (Place, &'static str) {
-    (("writer", "32 clients", target), TPS)
+    (("writer", WRITERS, target), TPS)
 }
 
 /// The promises that this run could judge.

@@ -222,7 +222,7 @@ fn gateway_settings() -> impl Iterator<Item = (String, &'static str)> {
 
 /// Puts the gateway's table on the feed.
 pub(crate) fn install_gateway(setup: &Setup) -> Result<()> {
-    for arguments in [&["install"][..], &["watch", "bench_gateway", "bench_writer_pgfeed"]] {
+    for arguments in [&["install"][..], &["watch", "bench_gateway"]] {
         let mut command = Command::new(setup.gateway.as_ref().context("no gateway")?);
         command.args(arguments).env("DATABASE_URL", &setup.database_url);
         let output = command.output().context("pgfeed")?;

@@ -14,6 +14,7 @@
 #   other     feed, made by another version of the script: OTHER_SQL
 #
 #   SECONDS_EACH=5 CLIENTS="1 32" ROUNDS=2 VARIANTS="bare feed" DISKS=slow bench/writer/run.sh
+#   EACH=1              prints every turn too: disk, clients, variant, tps, CPU time
 #   SLOW_MS=5           another time for the flush of the slow disk; DISKS=none is one that takes none
 #   DATA_DIR=/mnt/disk  where the first cluster goes (default: a temporary folder)
 #   GATEWAY=path        the gateway (default: the release build; without it, that variant is left out)
@@ -122,6 +123,7 @@ turn() {
   awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" '
     /processed:/ { count = $NF } /^tps = / { tps = $3 }
     END { print tps, ticks * 1e6 / hz / count }' "$work/told" >> "$work/$1.$2"
+  [ -z "${EACH:-}" ] || echo "$disk $2 $1 $(tail -n 1 "$work/$1.$2")"
 }
 
 # The median of column $2 in the file $1.

@@ -1,66 +1,57 @@
-//! What a write costs the application: pgbench on three tables that differ in their trigger alone.
+//! What a write costs the application, as `writer/run.sh` measures it: pgbench on clusters of its own,
+//! on this machine's disk and on one that takes as long for a flush as disks do.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
 
 use super::Bench;
-use crate::target::{Kind, Target};
+use crate::target::Kind;
 
-/// Table, and how the report names its trigger.
-const TABLES: [(&str, &str); 3] = [
-    ("bench_writer_bare", "no trigger"),
-    ("bench_writer_notify", "pg_notify of the row"),
-    ("bench_writer_pgfeed", "pgfeed"),
+/// The variants of the program, and how the report names them.
+const VARIANTS: [(&str, &str); 4] = [
+    ("bare", "no trigger"),
+    ("seed", "pg_notify of the row"),
+    ("feed", "pgfeed, nobody reads"),
+    ("gateway", "pgfeed"),
 ];
-const CLIENTS: [(u32, &str); 3] = [(1, "1 client"), (8, "8 clients"), (32, "32 clients")];
+
+/// The disks of the program, and what the report calls them.
+const DISKS: [(&str, &str); 2] = [("slow", "a disk of 2 ms a flush"), ("own", "this disk")];
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
-    let mut tables = TABLES.to_vec();
-    let gateway = if bench.measures(Kind::Gateway) {
-        Some(Target::start(Kind::Gateway, &bench.setup).await?)
-    } else {
-        tables.pop();
-        None
-    };
-    // Somebody listens, as in life.
-    let listener = bench.cluster.connect().await?;
-    listener.batch_execute("listen relay_writer").await?;
-    for _ in 0..if bench.quick { 1 } else { 3 } {
-        for (clients, case) in CLIENTS {
-            for (table, name) in &tables {
-                let tps = pgbench(bench, table, clients).await?;
-                bench.report.entry("writer", case, name).add("tps", tps);
+    let variants =
+        if bench.measures(Kind::Gateway) { "bare seed feed gateway" } else { "bare seed" };
+    let (seconds, rounds) = if bench.quick { ("2", "1") } else { ("4", "3") };
+    let mut command = Command::new(bench.setup.peers.join("../writer/run.sh"));
+    command.env("EACH", "1").env("VARIANTS", variants);
+    command.env("SECONDS_EACH", seconds).env("ROUNDS", rounds).env("CLIENTS", "1 8 32");
+    command.env("PGFEED_PG_BIN", &bench.cluster.bin);
+    if let Some(gateway) = &bench.setup.gateway {
+        command.env("GATEWAY", gateway);
+    }
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.context("bench/writer/run.sh")?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "run.sh: {}", String::from_utf8_lossy(&output.stderr));
+    for (disk, disk_name) in DISKS {
+        for (clients, clients_name) in [("1", "1 client"), ("8", "8 clients"), ("32", "32 clients")]
+        {
+            for (variant, name) in VARIANTS {
+                for line in told.lines() {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    let [of_disk, of_clients, of_variant, tps, cpu] = words[..] else { continue };
+                    if (of_disk, of_clients, of_variant) != (disk, clients, variant) {
+                        continue;
+                    }
+                    let case = format!("{clients_name}, {disk_name}");
+                    let mut entry = bench.report.entry("writer", &case, name);
+                    entry.add("tps", tps.parse().context("a rate")?);
+                    entry.add("database CPU µs", cpu.parse().context("a time")?);
+                }
             }
         }
     }
-    drop((gateway, listener));
     Ok(())
-}
-
-async fn pgbench(bench: &Bench, table: &str, clients: u32) -> Result<f64> {
-    let script = bench.setup.folder.join(format!("{table}.sql"));
-    let update = format!(
-        "\\set id random(1, 10000)\nupdate public.{table} set turns = turns + 1 where id = :id;\n"
-    );
-    std::fs::write(&script, update)?;
-    // Each starts on equal terms: no bloat of the one before, no checkpoint in the middle.
-    bench.writer.execute(&format!("vacuum public.{table}")).await?;
-    bench.writer.execute("checkpoint").await?;
-    let seconds = if bench.quick { "3" } else { "8" };
-    let mut command = Command::new(bench.cluster.bin.join("pgbench"));
-    command.args(["-n", "-M", "prepared", "-j", "2", "-T", seconds, "-c"]);
-    command.arg(clients.to_string()).arg("-f").arg(&script);
-    command.args(["-h", "127.0.0.1", "-U", "postgres", "-p"]).arg(bench.cluster.port.to_string());
-    let child = tokio::process::Command::from(command)
-        .arg("postgres")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = child.await.context("pgbench")?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
-    let tps = told.lines().find_map(|line| line.strip_prefix("tps = "));
-    let tps = tps.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    tps.context("pgbench told no rate")
 }
