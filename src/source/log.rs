@@ -59,9 +59,17 @@ const READING: &[(&str, &str)] = &[
     ("max_parallel_workers_per_gather", "0"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    // A read that was given up ends soon.
-    ("client_connection_check_interval", "1s"),
 ];
+
+/// Has the server look whether we are still there, so that a read that was given up ends soon; to
+/// the end of the transaction or of the session. Elsewhere than on Linux it may refuse the setting,
+/// and such a read ends when its rows cannot be sent.
+pub(super) fn watching(is_local: bool) -> String {
+    format!(
+        "case when pg_catalog.version() ~ 'linux' then \
+         pg_catalog.set_config('client_connection_check_interval', '1s', {is_local}) end"
+    )
+}
 
 /// Rows come as fast as those who asked take them; a limit of the whole would break a large read
 /// off at the same place for ever.
@@ -71,7 +79,10 @@ const UNHURRIED: (&str, &str) = ("statement_timeout", "0");
 fn planning() -> String {
     let set = |(name, value): &(&str, &str)| format!(", set_config('{name}', '{value}', true)");
     let settings: String = READING.iter().chain([&UNHURRIED]).map(set).collect();
-    format!("select exists (select from pgfeed.tick where id = $1 and tag = $2){settings}")
+    let watching = watching(true);
+    format!(
+        "select exists (select from pgfeed.tick where id = $1 and tag = $2), {watching}{settings}"
+    )
 }
 
 /// The log in one database. One for a gateway.
@@ -147,7 +158,8 @@ impl ChangeLog for PgLog {
             Some(_) => Position::at(Arc::new(newest.clone())),
             None => Position::at(Arc::new(first.clone())),
         };
-        within(STEP_LIMIT, doing, client.batch_execute(PRESENT)).await?;
+        let present = format!("{PRESENT}; select {}", watching(false));
+        within(STEP_LIMIT, doing, client.batch_execute(&present)).await?;
         let rest = (Arc::clone(&self.wake), Arc::clone(&self.shapes), self.row_bytes_max);
         let connected = (client, connection);
         let reader = Reader::new(connected, &position.tick, Arc::clone(&catalog), rest).await?;

@@ -21,7 +21,7 @@ use super::{
     catalog::shape_of,
     error::{failed, within},
     lease::Lease,
-    log::{PgLog, STEP_LIMIT, tick},
+    log::{PgLog, STEP_LIMIT, tick, watching},
     name::{of_table, quoted},
     rows::{SINCE, bounds},
     types::{JsonText, Micros, Xid8},
@@ -64,9 +64,6 @@ const SETTINGS: &str = "
 const FOR_LOG: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;";
 
 const FOR_TABLES: &str = "set local enable_seqscan = on; set local enable_bitmapscan = on;";
-
-/// The server looks whether we are still there while it searches.
-const WATCH: &str = "set local client_connection_check_interval = '1s';";
 
 const TICK: &str = "
     select t.id, t.tag, t.snap::text, m.history::text
@@ -228,7 +225,7 @@ async fn place(
             |locked| locked.map_err(|error| failed(doing, &error)),
         )?,
     }
-    let settings = [SETTINGS, WATCH, FOR_LOG].concat();
+    let settings = format!("{SETTINGS} select {}; {FOR_LOG}", watching(true));
     within(STEP_LIMIT, doing, transaction.batch_execute(&settings)).await?;
     let newest = within(STEP_LIMIT, doing, transaction.query_one(TICK, &[])).await?;
     let newest = tick(&newest).map_err(|error| failed(doing, &error))?;
