@@ -143,10 +143,13 @@ pub trait ChangeLog: Send + Sync + 'static {
     /// Follows it.
     type Reader: LogReader;
 
-    /// Follows the log from a position, or from a recent tick where there is none.
+    /// Follows the log from a position, or from a recent tick where there is none. What is left of
+    /// the transaction `open`, inside of which the position lies, comes before all others: of what
+    /// committed meanwhile some may have its place before it.
     fn follow(
         &self,
         from: Option<&Position>,
+        open: Option<u64>,
     ) -> impl Future<Output = Result<Start<Self::Reader>, LogError>> + Send;
 
     /// Makes a durable tick, which a later read shows.

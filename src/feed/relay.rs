@@ -42,8 +42,8 @@ pub struct Relay<L: ChangeLog> {
     notices: Vec<Notice>,
     /// What the last read saw.
     sees: Option<Arc<Snapshot>>,
-    /// Whether the newest piece ends between transactions.
-    is_settled: bool,
+    /// The transaction that the newest piece ends inside of.
+    open: Option<u64>,
     ticked: Instant,
     is_ticking: Option<tokio::task::JoinHandle<()>>,
 }
@@ -65,7 +65,7 @@ impl<L: ChangeLog> Relay<L> {
             progress: None,
             notices: Vec::new(),
             sees: None,
-            is_settled: true,
+            open: None,
             ticked,
             is_ticking: None,
         }
@@ -93,7 +93,7 @@ impl<L: ChangeLog> Relay<L> {
     /// Follows the log until it cannot be read.
     async fn follow(&mut self, backoff: &mut Backoff) -> LogError {
         let from = self.progress.as_ref().map(Progress::position);
-        let start = match self.log.follow(from.as_ref()).await {
+        let start = match self.log.follow(from.as_ref(), self.open).await {
             Ok(start) => start,
             Err(error) => return error,
         };
@@ -128,7 +128,7 @@ impl<L: ChangeLog> Relay<L> {
                 }
             }
             self.hub.restart(position.clone(), ticks, lost);
-            self.is_settled = true;
+            self.open = None;
             self.progress = Some(Progress::at(Arc::clone(&position.tick)));
         }
         reader
@@ -159,7 +159,7 @@ impl<L: ChangeLog> Relay<L> {
         let passed = self.pass(piece);
         let new_tick = tick.filter(|tick| tick.id > self.progress().tick().id);
         let has_news = !passed.is_empty() || !self.notices.is_empty() || new_tick.is_some();
-        if has_news || !self.is_settled {
+        if has_news || self.open.is_some() {
             if let Some(tick) = new_tick {
                 self.hub.ticks().add(Arc::clone(&tick));
                 self.progress().rebase(tick);
@@ -202,7 +202,7 @@ impl<L: ChangeLog> Relay<L> {
         self.hub.has_room().await;
         let position = self.progress().position();
         self.sees = Some(Arc::clone(sees));
-        self.is_settled = cut.is_whole;
+        self.open = rows.last().map(|row| row.xid).or(self.open).filter(|_| !cut.is_whole);
         self.hub.publish(Piece { rows, position, sees: Arc::clone(sees), cut, notices });
     }
 

@@ -57,7 +57,11 @@ fn broken() -> LogError {
 impl ChangeLog for Script {
     type Reader = ScriptReader;
 
-    async fn follow(&self, _: Option<&Position>) -> Result<Start<ScriptReader>, LogError> {
+    async fn follow(
+        &self,
+        _: Option<&Position>,
+        _: Option<u64>,
+    ) -> Result<Start<ScriptReader>, LogError> {
         let next = self.follows.lock().expect("no holder panics").pop_front();
         let Some(Follow { position, catalog, lost, reads, breaks }) = next else {
             return pending().await;

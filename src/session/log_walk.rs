@@ -17,6 +17,9 @@ pub struct LogWalk {
     rows: LogRows,
     from: Position,
     progress: Progress,
+    /// How many of the rows that the place names are still to come. One of them may be of a
+    /// transaction that the place lies inside of, and that has more.
+    named: u64,
     cutter: Cutter,
     arrived: std::vec::IntoIter<LogRow>,
     /// The first row of the next stretch.
@@ -31,6 +34,8 @@ pub struct Stretch {
     pub start: Position,
     /// The rows.
     pub rows: Vec<LogRow>,
+    /// Whether a place between two of its transactions may be told: none before is open there.
+    pub is_settled_within: bool,
     /// The cursor behind them, where it may be told.
     pub cursor: Option<String>,
     /// Whether that cursor stands inside a very large transaction.
@@ -49,6 +54,7 @@ impl LogWalk {
             rows,
             from: from.clone(),
             progress: Progress::from(from.clone()),
+            named: from.since.ids.count(),
             cutter: Cutter::default(),
             arrived: Vec::new().into_iter(),
             first: None,
@@ -64,7 +70,7 @@ impl LogWalk {
         if self.end.is_none() {
             return Ok(None);
         }
-        let start = self.progress.position();
+        let (start, is_settled) = (self.progress.position(), self.named == 0);
         let mut kept = Vec::new();
         if let Some(row) = self.first.take() {
             self.pass(row, &mut kept, &keep);
@@ -72,18 +78,21 @@ impl LogWalk {
         loop {
             while let Some(row) = self.arrived.next() {
                 if self.from.has(row.id, row.xid) {
+                    let is_named = self.from.since.ids.contains(row.id);
+                    self.named = self.named.saturating_sub(u64::from(is_named));
                     continue;
                 }
                 if let Some(cut) = self.cutter.next(&row) {
                     self.first = Some(row);
-                    return Ok(Some(self.stretch(start, kept, cut)));
+                    let cut = Cut { is_whole: cut.is_whole && self.named == 0, ..cut };
+                    return Ok(Some(self.stretch((start, is_settled), kept, cut)));
                 }
                 self.pass(row, &mut kept, &keep);
             }
             let Some(rows) = self.rows.next().await else { break };
             self.arrived = rows?.into_iter();
         }
-        Ok(self.end.take().map(|cut| self.stretch(start, kept, cut)))
+        Ok(self.end.take().map(|cut| self.stretch((start, is_settled), kept, cut)))
     }
 
     fn pass(&mut self, row: LogRow, kept: &mut Vec<LogRow>, keep: &impl Fn(&LogRow) -> bool) {
@@ -93,9 +102,14 @@ impl LogWalk {
         }
     }
 
-    fn stretch(&self, start: Position, rows: Vec<LogRow>, cut: Cut) -> Stretch {
+    fn stretch(
+        &self,
+        (start, is_settled_within): (Position, bool),
+        rows: Vec<LogRow>,
+        cut: Cut,
+    ) -> Stretch {
         let may_tell = cut.may_tell() && self.progress.runs() <= RUNS_MAX;
         let cursor = may_tell.then(|| self.progress.position().cursor().to_text());
-        Stretch { start, rows, cursor, is_partial: cut.is_partial }
+        Stretch { start, rows, is_settled_within, cursor, is_partial: cut.is_partial }
     }
 }

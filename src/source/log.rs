@@ -138,7 +138,11 @@ impl ChangeLog for PgLog {
         super::snapshot::read(self, topics, guest).await
     }
 
-    async fn follow(&self, from: Option<&Position>) -> Result<Start<Reader>, LogError> {
+    async fn follow(
+        &self,
+        from: Option<&Position>,
+        open: Option<u64>,
+    ) -> Result<Start<Reader>, LogError> {
         let doing = "starting to follow the log";
         let (client, connection) = self.connect().await?;
         within(STEP_LIMIT, doing, check_server(&client)).await??;
@@ -163,6 +167,7 @@ impl ChangeLog for PgLog {
         let rest = (Arc::clone(&self.wake), Arc::clone(&self.shapes), self.row_bytes_max);
         let connected = (client, connection);
         let reader = Reader::new(connected, &position.tick, Arc::clone(&catalog), rest).await?;
+        let reader = reader.beginning_with(open.filter(|_| lost.is_none()));
         let ticks = ticks.into_iter().map(Arc::new).collect();
         Ok(Start { reader, position, catalog, ticks, lost })
     }
@@ -203,7 +208,7 @@ impl ChangeLog for PgLog {
                 client.batch_execute("begin isolation level repeatable read, read only"),
                 client.query_one(&plan, &parameters),
                 statements.relations(&client, &base),
-                statements.rows(&client, &base),
+                statements.rows(&client, &base, None),
             )
         };
         let ((), planned, relations, rows) = within(ROWS_LIMIT, doing, steps).await?;
@@ -212,7 +217,7 @@ impl ChangeLog for PgLog {
             let message = format!("{doing}: its position was pruned meanwhile");
             return Err(LogError { message, is_transient: true });
         }
-        let decoder = Decoder::new(&relations, &catalog, self.row_bytes_max);
+        let decoder = Decoder::new(&relations, &catalog, self.row_bytes_max, None);
         let state = (client, rows, decoder);
         let rows = stream::try_unfold(Some(state), async |state| {
             let Some((client, mut rows, mut decoder)) = state else { return Ok(None) };

@@ -79,6 +79,8 @@ pub struct Reader {
     /// When a beat was last tried.
     beaten: Instant,
     row_bytes_max: usize,
+    /// The transaction that a read before this reader's broke off inside of.
+    first: Option<u64>,
 }
 
 struct Reading {
@@ -136,7 +138,14 @@ impl Reader {
             wake,
             beaten: Instant::now(),
             row_bytes_max,
+            first: None,
         })
+    }
+
+    /// With what is left of this transaction before all others.
+    #[must_use]
+    pub(super) fn beginning_with(self, first: Option<u64>) -> Self {
+        Self { first, ..self }
     }
 
     /// Whether the rows' tables are as the catalog has them.
@@ -203,7 +212,7 @@ impl Reader {
                 self.client.batch_execute(BEGIN),
                 self.client.query_one(&self.head, &[]),
                 self.statements.relations(&self.client, &self.base),
-                self.statements.rows(&self.client, &self.base),
+                self.statements.rows(&self.client, &self.base, self.first),
                 commit::sent(&mut commit),
             )
         };
@@ -245,7 +254,7 @@ impl Reader {
             self.note().await?;
             return Ok(None);
         }
-        let step = self.statements.rows(&self.client, &self.base);
+        let step = self.statements.rows(&self.client, &self.base, self.first);
         let stream = within(ROWS_LIMIT, DOING, step).await?;
         Ok(Some(self.read(begun, stream, None)))
     }
@@ -280,7 +289,7 @@ impl Reader {
     fn read(&mut self, begun: Begun, stream: Rows, commit: Option<Commit>) -> Head {
         let Begun { snapshot, tick, relations, tables, catalog } = begun;
         let has_rows = !relations.is_empty();
-        let decoder = Decoder::new(&relations, &tables, self.row_bytes_max);
+        let decoder = Decoder::new(&relations, &tables, self.row_bytes_max, self.first);
         let rows = has_rows.then_some((stream, decoder));
         self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows, commit });
         let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);

@@ -57,13 +57,15 @@ const RELATIONS: &str = concat!(
 );
 
 /// The rows: transactions by the highest id of each, so that the changes of a row are in commit
-/// order, and within a transaction by id. Ordered by a nested loop over the index, so that the
+/// order, and within a transaction by id. But first the one of which some rows have been told
+/// already, if there is one: what is new then and has its place before it committed later, and
+/// touched none of its rows. Ordered by a nested loop over the index, so that the
 /// rows of a large transaction are neither sorted nor held; [`Order`] checks that it is so.
 const ROWS: &str = concat!(
     "select l.id, l.xid, l.at, l.watch, l.rel, l.op, l.key, l.new, l.old
        from (select l.xid, max(l.id) as last from ",
     not_seen!("xid, id"),
-    " l group by l.xid order by 2) t
+    " l group by l.xid order by l.xid is distinct from $3::text::xid8, 2) t
       cross join lateral (select * from pgfeed.log l where l.xid = t.xid order by l.id
                           offset 0) l"
 );
@@ -114,10 +116,15 @@ impl Statements {
             .collect()
     }
 
-    /// The rows that `base` has not seen.
-    pub(super) async fn rows(&self, client: &Client, base: &Snapshot) -> Result<Rows, Error> {
-        let (xmax, open) = bounds(base);
-        let parameters: [&(dyn ToSql + Sync); 2] = [&xmax, &open];
+    /// The rows that `base` has not seen, those of transaction `first` before all others.
+    pub(super) async fn rows(
+        &self,
+        client: &Client,
+        base: &Snapshot,
+        first: Option<u64>,
+    ) -> Result<Rows, Error> {
+        let ((xmax, open), first) = (bounds(base), first.map(|xid| xid.to_string()));
+        let parameters: [&(dyn ToSql + Sync); 3] = [&xmax, &open, &first];
         Ok(Box::pin(client.query_raw(&self.rows, parameters).await?.fuse()))
     }
 }
@@ -139,13 +146,18 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// Tells rows under the tables of `catalog`.
-    pub(super) fn new(relations: &Relations, catalog: &Catalog, row_bytes_max: usize) -> Self {
+    pub(super) fn new(
+        relations: &Relations,
+        catalog: &Catalog,
+        row_bytes_max: usize,
+        first: Option<u64>,
+    ) -> Self {
         let table = |(from, known): (&Source, &Option<(u32, u64)>)| {
             Some((*from, Arc::clone(catalog.table(known.as_ref()?.0)?)))
         };
         Self {
             tables: relations.iter().filter_map(table).collect(),
-            order: Order::default(),
+            order: Order { first, ..Order::default() },
             row_bytes_max,
         }
     }
@@ -221,6 +233,8 @@ fn operation(op: u8) -> Option<Operation> {
 /// Holds the order that [`ROWS`] relies on the planner for.
 #[derive(Default)]
 struct Order {
+    /// The transaction that comes before all others.
+    first: Option<u64>,
     xid: u64,
     id: i64,
     last_of_before: i64,
@@ -231,10 +245,13 @@ impl Order {
         let is_wrong = if xid == self.xid {
             id <= self.id
         } else {
-            let is_wrong = self.id < self.last_of_before;
-            self.last_of_before = self.id;
+            let is_ordered = self.first != Some(self.xid);
+            let is_wrong = is_ordered && self.id < self.last_of_before;
+            if is_ordered {
+                self.last_of_before = self.id;
+            }
             self.xid = xid;
-            is_wrong
+            is_wrong || self.first == Some(xid) && self.last_of_before > 0
         };
         self.id = id;
         if is_wrong { Err(refused("the log's rows came out of order")) } else { Ok(()) }

@@ -14,6 +14,7 @@ use crate::support::{
     follower::{Stream, fetch},
     gateway::{Gateway, Settings},
     proxy::Proxy,
+    validators,
     wait::{PATIENCE, eventually, within},
 };
 
@@ -225,4 +226,27 @@ async fn signal(name: &str, pids: &str) {
     command.args(["-s", name]).args(pids.split(' ')).stderr(Stdio::null());
     // A process that has ended meanwhile needs no signal.
     command.status().await.expect("`kill` runs");
+}
+
+#[tokio::test]
+async fn a_transaction_stays_whole_where_the_read_of_it_breaks_off() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::to(([127, 0, 0, 1], database.port()).into()).await;
+    let gateway = Settings::for_url(&database.url_through(proxy.address().port())).start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    // It draws its id first and commits last: its place is before the large one.
+    let early = database.connect().await;
+    early.batch_execute("begin; insert into notes (id) values (0)").await.expect("is written");
+    proxy.cut_after(2_000_000);
+    let rows = "select i, repeat(md5(i::text), 30) from generate_series(1, 4000) i";
+    database.run(&format!("insert into notes (id, body) {rows}")).await;
+    let is_cut = async || gateway.output().contains("The log cannot be read");
+    eventually(PATIENCE, "the read to break off", is_cut).await;
+    client.until("a part of it", |it| !it.changes("notes").is_empty()).await;
+    early.batch_execute("commit").await.expect("is written");
+    proxy.restore();
+    applied_in_time(&mut client, 4_001).await;
+    let faults = validators::whole(&client.tape);
+    assert!(faults.is_empty(), "{} faults, the first: {:?}", faults.len(), faults.first());
 }

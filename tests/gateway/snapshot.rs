@@ -65,18 +65,20 @@ async fn ask_for(address: SocketAddr, transport: &str, query: &str) -> TcpStream
 
 /// Reads on until the last row, or so many bytes; gives how many rows there were.
 async fn rows(wire: &mut TcpStream, bytes_max: usize) -> usize {
+    const BODY: &str = "\"body\":";
+    const LAST: &str = "\"more\":false";
     let (mut bytes, mut rows, mut had) = (Vec::new(), 0, 0);
-    let body = "\"body\":";
     while had < bytes_max {
+        // A word may be cut in two: the end of what was read before stands before what is new.
+        let kept = bytes.len();
         let count = wire.read_buf(&mut bytes).await.expect("the rows do not break off");
         had += count;
         let text = String::from_utf8_lossy(&bytes);
-        rows += text.matches(body).count();
-        if count == 0 || text.contains("\"more\":false") {
+        rows += text.match_indices(BODY).filter(|(at, _)| at + BODY.len() > kept).count();
+        if count == 0 || text.contains(LAST) {
             return rows;
         }
-        // A word may be cut in two; what is kept holds no whole one.
-        bytes.drain(..bytes.len().saturating_sub(body.len() - 1));
+        bytes.drain(..bytes.len().saturating_sub(LAST.len() - 1));
     }
     rows
 }

@@ -68,7 +68,7 @@ impl Poll {
             if row.xid == 0 { is_new } else { !from.has(row.id, row.xid) }
         };
         to.heed(chunk);
-        self.take(to, &chunk.rows, &chunk.start, is_wanted);
+        self.take(to, &chunk.rows, Some(&chunk.start), is_wanted);
         if let Some(mark) = chunk.cursor.as_ref().filter(|_| !to.is_full()) {
             self.reach_text(to, &mark.text, !chunk.is_whole);
         }
@@ -84,7 +84,8 @@ impl Poll {
     ) -> Result<(), LogError> {
         let mut walk = LogWalk::begin(&self.context, from, until).await?;
         while let Some(stretch) = walk.next(|_| true).await? {
-            self.take(to, &stretch.rows, &stretch.start, |_| true);
+            let start = Some(&stretch.start).filter(|_| stretch.is_settled_within);
+            self.take(to, &stretch.rows, start, |_| true);
             if let Some(cursor) = stretch.cursor.filter(|_| !to.is_full()) {
                 self.reach_text(to, &cursor, stretch.is_partial);
                 if Instant::now() >= deadline {
@@ -99,18 +100,18 @@ impl Poll {
     }
 
     /// Adds rows; where they are more than the answer has room for, only up to the place between
-    /// transactions where it is full.
+    /// transactions where it is full. Without the place before them none within can be told.
     fn take(
         &self,
         to: &mut Collector,
         rows: &[LogRow],
-        start: &Position,
+        start: Option<&Position>,
         is_wanted: impl Fn(&LogRow) -> bool,
     ) {
         let wanted: Vec<&LogRow> = rows.iter().filter(|row| is_wanted(row)).collect();
-        if to.has_room_for(wanted.len()) {
+        let Some(start) = start.filter(|_| !to.has_room_for(wanted.len())) else {
             return to.add(&wanted);
-        }
+        };
         let mut progress = Progress::from(start.clone());
         let mut groups = rows.chunk_by(|a, b| a.xid == b.xid).peekable();
         while let Some(group) = groups.next() {
