@@ -1,17 +1,22 @@
 //! A durable server for the whole binary, a database for each test, and the command.
 
 use std::{
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
+        mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use pgfeed::source::cluster::{Cluster, Options};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
+
+/// No command that ends by itself takes longer.
+const ENDED_MAX: Duration = Duration::from_mins(1);
 
 static SERVER: OnceLock<(Cluster, Runtime)> = OnceLock::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -105,8 +110,19 @@ impl Said {
 pub(crate) fn pgfeed(arguments: &[&str], url: &str, variables: &[(&str, &str)]) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgfeed"));
     command.args(arguments).env("PGFEED__DATABASE__URL", url);
-    command.env("PGFEED__ACCESS__DEFAULT", "anyone").envs(variables.iter().copied());
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    command.env("PGFEED__ACCESS__DEFAULT", "anyone");
+    // Beside a gateway that has the usual port, too.
+    command.env("PGFEED__SERVER__LISTEN", "127.0.0.1:0").envs(variables.iter().copied());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let (output_tx, output) = mpsc::channel();
+    thread::spawn(move || output_tx.send(child.wait_with_output().unwrap()));
+    // A gateway that should not have started would go on for ever.
+    let output = output.recv_timeout(ENDED_MAX).unwrap_or_else(|_| {
+        Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        output.recv().unwrap()
+    });
+    let Output { status, stdout, stderr } = output;
     let text = [stdout, stderr].map(|it| String::from_utf8_lossy(&it).into_owned()).concat();
     Said { code: status.code(), text }
 }
