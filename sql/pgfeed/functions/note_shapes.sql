@@ -7,8 +7,8 @@
 -- gone: then a gap mark goes into the log.
 -- Parameters: p_rels, p_shapes: the tables on the feed and a number for the shape of each.
 -- Returns: for each of them the tick from which on its shape holds.
--- Calls: pgfeed.capture_of, pgfeed.members_of, pgfeed.rows_moved. Tables touched: reads and writes pgfeed.shape; inserts into pgfeed.tick
---   and pgfeed.log.
+-- Calls: pgfeed.capture_of, pgfeed.members_of, pgfeed.rows_moved.
+-- Tables touched: reads and writes pgfeed.shape; inserts into pgfeed.tick and pgfeed.log.
 create or replace function pgfeed.note_shapes(p_rels oid[], p_shapes bigint[])
 returns table (rel oid, since bigint)
 language plpgsql volatile security definer
