@@ -17,6 +17,7 @@ mod name;
 pub mod payload;
 mod places;
 mod reader;
+mod reading;
 pub mod retention;
 mod rhythm;
 mod rows;

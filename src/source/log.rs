@@ -14,8 +14,9 @@ use super::{
     lease::Lease,
     places,
     reader::Reader,
+    reading::{self, ROWS_LIMIT},
     rhythm::PRESENT,
-    rows::{Decoder, ROWS_LIMIT, Statements},
+    rows::Decoder,
     shapes::Shapes,
     wake::Wake,
 };
@@ -103,10 +104,9 @@ impl PgLog {
 
     async fn connect(&self) -> Result<(Client, AbortOnDropHandle<()>), LogError> {
         let (client, connection) =
-            self.target.connect(&[SESSION, READING].concat()).await.map_err(|error| LogError {
-                is_transient: error.is_transient(),
-                message: tell(&error),
-            })?;
+            self.target.connect(&[SESSION, READING, &[UNHURRIED]].concat()).await.map_err(
+                |error| LogError { is_transient: error.is_transient(), message: tell(&error) },
+            )?;
         let connection = tasks::spawn("reader connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "The reader's connection ended.");
@@ -199,26 +199,23 @@ impl ChangeLog for PgLog {
         let doing = "reading the log for a resume";
         let client = self.pooled().await?;
         let base = from.tick.snapshot.clone();
-        let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
+        let read = within(STEP_LIMIT, doing, reading::prepare(&client)).await?;
         let parameters: [&(dyn ToSql + Sync); 2] = [&from.tick.id, &from.tick.tag];
         let plan = within(STEP_LIMIT, doing, client.prepare(&planning())).await?;
         // In one round trip.
-        let steps = async {
-            futures::try_join!(
-                client.batch_execute("begin isolation level repeatable read, read only"),
-                client.query_one(&plan, &parameters),
-                statements.relations(&client, &base),
-                statements.rows(&client, &base, None),
-            )
-        };
-        let ((), planned, relations, rows) = within(ROWS_LIMIT, doing, steps).await?;
+        let begin = client.batch_execute("begin isolation level repeatable read, read only");
+        let ((), planned, opened) = futures::try_join!(
+            within(ROWS_LIMIT, doing, begin),
+            within(ROWS_LIMIT, doing, client.query_one(&plan, &parameters)),
+            reading::open(&client, &read, &base, None),
+        )?;
         // In the snapshot of the rows: as long as the tick is there, nothing after it was pruned.
         if !planned.try_get(0).map_err(|error| failed(doing, &error))? {
             let message = format!("{doing}: its position was pruned meanwhile");
             return Err(LogError { message, is_transient: true });
         }
-        let decoder = Decoder::new(&relations, &catalog, self.row_bytes_max, None);
-        let state = (client, rows, decoder);
+        let decoder = Decoder::new(&opened.relations, &catalog, self.row_bytes_max, None);
+        let state = (client, opened.rows, decoder);
         let rows = stream::try_unfold(Some(state), async |state| {
             let Some((client, mut rows, mut decoder)) = state else { return Ok(None) };
             if let Some(some) = decoder.some(&mut rows).await? {

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error, Row, types::ToSql};
 use super::{
     error::{failed, within},
     log::{STEP_LIMIT, history, tick},
-    rows::bounds,
+    reading::bounds,
     types::{Micros, Xid8},
 };
 use crate::{

@@ -1,23 +1,22 @@
 //! The reader: follows the log on a connection of its own.
 
 mod beat;
-mod commit;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_postgres::{
-    Client, Error, Row, Statement,
+    Client, Row, Statement,
     types::{ToSql, Type},
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use self::commit::Commit;
 use super::{
     catalog,
     error::{failed, within},
+    reading::{self, DOING, Opened, ROWS_LIMIT, Relations, Rows, Standing},
     rhythm::{Next, Rhythm},
-    rows::{Decoder, ROWS_LIMIT, Relations, Rows, Statements},
+    rows::Decoder,
     shapes::Shapes,
     wake::Wake,
 };
@@ -39,26 +38,14 @@ const CATALOG_EVERY: Duration = Duration::from_secs(4);
 /// But told that it changed, no more often than this: any role may send a NOTIFY.
 const CATALOG_APART: Duration = Duration::from_millis(200);
 
-/// What a read begins with. The rows behind it come as fast as clients take them, so the server's
-/// limit of a statement is off to the end of the transaction: it would break a large read off at
-/// the same place for ever. Here every step has a limit.
-const HEAD: &str = "
-    select pg_catalog.pg_current_snapshot()::text, t.id, t.tag, t.snap::text, m.history::text,
-           (select min(id) from pgfeed.tick), pg_catalog.set_config('statement_timeout', '0', true)
-      from pgfeed.meta m
-      left join lateral (select id, tag, snap from pgfeed.tick order by id desc limit 1) t on true";
-
-const DOING: &str = "reading the log";
-
 const BEGIN: &str = "begin isolation level repeatable read, read only";
 
 /// Follows the log. Owned by the relay; ends with its connection.
 pub struct Reader {
-    client: Arc<Client>,
+    client: Client,
     /// A read that is given up ends in the database too.
     _connection: AbortOnDropHandle<()>,
-    statements: Statements,
-    head: Statement,
+    read: Statement,
     writers_wait: Statement,
     take_lock: Statement,
     /// What all reads so far have seen.
@@ -85,22 +72,11 @@ pub struct Reader {
 
 struct Reading {
     snapshot: Snapshot,
-    /// The rows and what reads them; none where there are none.
-    rows: Option<(Rows, Decoder)>,
+    /// The rows and what reads them.
+    rows: (Rows, Decoder),
     has_rows: bool,
-    /// The end of its transaction, where that was asked for with the rest.
-    commit: Option<Commit>,
-}
-
-/// What a read begins with.
-struct Begun {
-    snapshot: Snapshot,
-    tick: Option<Tick>,
-    relations: Relations,
-    /// What the rows are read by.
-    tables: Arc<Catalog>,
-    /// Another catalog that this read begins with.
-    catalog: Option<Arc<Catalog>>,
+    /// It is part of a transaction, which is to be ended.
+    is_in_transaction: bool,
 }
 
 impl Reader {
@@ -112,17 +88,15 @@ impl Reader {
         (wake, shapes, row_bytes_max): (Arc<Wake>, Arc<Shapes>, usize),
     ) -> Result<Self, LogError> {
         let doing = "preparing to read the log";
-        let statements = within(STEP_LIMIT, doing, Statements::prepare(&client)).await?;
-        let head = within(STEP_LIMIT, doing, client.prepare(HEAD)).await?;
+        let read = within(STEP_LIMIT, doing, reading::prepare(&client)).await?;
         let step = client.prepare(super::rhythm::WRITERS_WAIT);
         let writers_wait = within(STEP_LIMIT, doing, step).await?;
         let step = client.prepare_typed(super::rhythm::TAKE_LOCK, &[Type::BOOL]);
         let take_lock = within(STEP_LIMIT, doing, step).await?;
         Ok(Self {
-            client: Arc::new(client),
+            client,
             _connection: connection,
-            statements,
-            head,
+            read,
             writers_wait,
             take_lock,
             base: base.snapshot.clone(),
@@ -148,19 +122,11 @@ impl Reader {
         Self { first, ..self }
     }
 
-    /// Whether the rows' tables are as the catalog has them.
-    fn is_known(&self, relations: &Relations) -> bool {
-        relations
-            .values()
-            .flatten()
-            .all(|(oid, shape)| self.catalog.table(*oid).is_some_and(|table| table.shape == *shape))
-    }
-
     /// Whether the catalog may be another one.
     fn must_look(&self, relations: &Relations) -> bool {
         let is_due = self.looked.elapsed() >= CATALOG_EVERY
             || (self.looked.elapsed() >= CATALOG_APART && self.wake.take_catalog());
-        is_due || !self.is_known(relations)
+        is_due || !is_known(&self.catalog, relations)
     }
 
     /// Reads the catalog; gives it if it is another one.
@@ -177,8 +143,9 @@ impl Reader {
     }
 
     async fn end(&mut self, reading: Reading) -> Result<(), LogError> {
-        let commit = reading.commit.unwrap_or_else(|| commit::commit(&self.client));
-        within(STEP_LIMIT, "ending a read", commit::ended(commit)).await?;
+        if reading.is_in_transaction {
+            within(STEP_LIMIT, "ending a read", self.client.batch_execute("commit")).await?;
+        }
         self.rhythm.has_read(reading.has_rows, &reading.snapshot);
         if reading.has_rows && self.rhythm.must_tell_others() {
             // Writers see our lock and stay silent, so the gateways that sleep hear it from us.
@@ -195,80 +162,70 @@ impl Reader {
     /// Begins a read; nothing where the tables were found to be others, which is noted first.
     async fn try_begin(&mut self) -> Result<Option<Head>, LogError> {
         self.rhythm.begins();
-        let mut commit = commit::commit(&self.client);
         let (is_to_ask, holds_lock) = (self.rhythm.is_to_ask(), self.rhythm.holds_lock());
         let ask = async {
             let parameters: [&(dyn ToSql + Sync); 1] = [&holds_lock];
-            if is_to_ask {
-                self.client.query_opt(&self.take_lock, &parameters).await
-            } else {
-                Ok(None)
+            if !is_to_ask {
+                return Ok(None);
             }
+            let step = self.client.query_opt(&self.take_lock, &parameters);
+            within(ROWS_LIMIT, DOING, step).await
         };
-        // Five or six requests in one round trip.
-        let steps = async {
-            futures::try_join!(
-                ask,
-                self.client.batch_execute(BEGIN),
-                self.client.query_one(&self.head, &[]),
-                self.statements.relations(&self.client, &self.base),
-                self.statements.rows(&self.client, &self.base, self.first),
-                commit::sent(&mut commit),
-            )
-        };
-        let (lock, (), head, relations, stream, _) = within(ROWS_LIMIT, DOING, steps).await?;
+        // In one round trip.
+        let (lock, opened) = futures::try_join!(ask, self.open())?;
         if let Some(lock) = lock {
             self.has_risen(&lock)?;
         }
-        let mut begun = self.begun(&head, relations)?;
-        if !self.must_look(&begun.relations) {
-            begun.catalog = self.changed.take();
-            return Ok(Some(self.read(begun, stream, Some(commit))));
+        if self.must_look(&opened.relations) {
+            drop(opened);
+            return self.look_and_begin().await;
         }
-        // What is not read holds up every later answer.
-        drop(stream);
-        within(ROWS_LIMIT, DOING, commit::ended(commit)).await?;
-        self.look_and_begin().await
+        let (tables, catalog) = (Arc::clone(&self.catalog), self.changed.take());
+        Ok(Some(self.begun(opened, &tables, catalog, false)?))
     }
 
     /// Begins a read with a look at the catalog, of the same moment as the rows.
     async fn look_and_begin(&mut self) -> Result<Option<Head>, LogError> {
-        let steps = async {
-            futures::try_join!(
-                self.client.batch_execute(BEGIN),
-                self.client.query_one(&self.head, &[]),
-                self.statements.relations(&self.client, &self.base),
-            )
-        };
-        let ((), head, relations) = within(ROWS_LIMIT, DOING, steps).await?;
-        let mut begun = self.begun(&head, relations)?;
-        let was_known = !begun.relations.is_empty() && self.is_known(&begun.relations);
-        begun.catalog = self.changed.take();
+        // What was not taken of the read before comes first.
+        within(ROWS_LIMIT, DOING, self.client.batch_execute(BEGIN)).await?;
+        let (tables, catalog) = (Arc::clone(&self.catalog), self.changed.take());
         self.changed = self.look().await?;
+        let opened = self.open().await?;
+        let was_known = !opened.relations.is_empty() && is_known(&tables, &opened.relations);
         // Rows that are all of the tables as they were are told first: a table that was taken off
         // the feed since has its last changes before its end. The next read tells the rest.
         if self.changed.is_some() && !was_known {
+            drop(opened);
             // Noted first, so that the tick that divides before from after is there when the
             // subscriptions start over.
-            within(STEP_LIMIT, DOING, self.client.batch_execute("commit")).await?;
+            within(ROWS_LIMIT, DOING, self.client.batch_execute("commit")).await?;
             self.note().await?;
             return Ok(None);
         }
-        let step = self.statements.rows(&self.client, &self.base, self.first);
-        let stream = within(ROWS_LIMIT, DOING, step).await?;
-        Ok(Some(self.read(begun, stream, None)))
+        Ok(Some(self.begun(opened, &tables, catalog, true)?))
     }
 
-    /// Reads the head; an error where the log is not the one that was followed.
-    fn begun(&self, head: &Row, relations: Relations) -> Result<Begun, LogError> {
-        let (snapshot, tick, history) = parse_head(head).map_err(|error| failed(DOING, &error))?;
+    async fn open(&self) -> Result<Opened, LogError> {
+        reading::open(&self.client, &self.read, &self.base, self.first).await
+    }
+
+    /// Reads rows by `tables` from now on; gives what the read begins with. An error where the log
+    /// is not the one that was followed.
+    fn begun(
+        &mut self,
+        opened: Opened,
+        tables: &Catalog,
+        catalog: Option<Arc<Catalog>>,
+        is_in_transaction: bool,
+    ) -> Result<Head, LogError> {
+        let Opened { standing, relations, rows } = opened;
+        let Standing { snapshot, history, tick, oldest } = standing;
         if history != self.history {
             return Err(LogError {
                 message: "the log began a new history".to_owned(),
                 is_transient: true,
             });
         }
-        let oldest: Option<i64> = head.try_get(5).map_err(|error| failed(DOING, &error))?;
         if oldest.is_some_and(|oldest| oldest > self.newest_tick) {
             // A tick made after our last read is the oldest by now: rows that we have not read
             // may have gone with those before it.
@@ -277,26 +234,15 @@ impl Reader {
                 is_transient: true,
             });
         }
-        let snapshot: Snapshot = snapshot.parse().map_err(|error| LogError {
-            message: format!("{DOING}: {error}"),
-            is_transient: false,
-        })?;
-        let tables = Arc::clone(&self.catalog);
-        Ok(Begun { snapshot, tick, relations, tables, catalog: None })
-    }
-
-    /// Reads rows from now on; gives what the read begins with.
-    fn read(&mut self, begun: Begun, stream: Rows, commit: Option<Commit>) -> Head {
-        let Begun { snapshot, tick, relations, tables, catalog } = begun;
         let has_rows = !relations.is_empty();
-        let decoder = Decoder::new(&relations, &tables, self.row_bytes_max, self.first);
-        let rows = has_rows.then_some((stream, decoder));
-        self.reading = Some(Reading { snapshot: snapshot.clone(), rows, has_rows, commit });
+        let decoder = Decoder::new(&relations, tables, self.row_bytes_max, self.first);
+        let (seen, rows) = (snapshot.clone(), (rows, decoder));
+        self.reading = Some(Reading { snapshot: seen, rows, has_rows, is_in_transaction });
         let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
         if let Some(tick) = &tick {
             self.newest_tick = tick.id;
         }
-        Head { snapshot, tick, catalog }
+        Ok(Head { snapshot, tick, catalog })
     }
 
     /// Notes what the tables are like, and finds out whether writes may have passed unseen.
@@ -353,11 +299,10 @@ impl LogReader for Reader {
 
     async fn rows(&mut self) -> Result<Option<Vec<LogRow>>, LogError> {
         let Some(reading) = &mut self.reading else { return Ok(None) };
-        if let Some((stream, decoder)) = &mut reading.rows {
-            let rows = decoder.some(stream).await?;
-            if rows.is_some() {
-                return Ok(rows);
-            }
+        let (stream, decoder) = &mut reading.rows;
+        let rows = decoder.some(stream).await?;
+        if rows.is_some() {
+            return Ok(rows);
         }
         if let Some(reading) = self.reading.take() {
             self.end(reading).await?;
@@ -388,13 +333,10 @@ impl LogReader for Reader {
     }
 }
 
-fn parse_head(row: &Row) -> Result<(String, Option<Tick>, u64), Error> {
-    let history = super::log::history(row.try_get(4)?);
-    let id: Option<i64> = row.try_get(1)?;
-    let tag: Option<i32> = row.try_get(2)?;
-    let text: Option<String> = row.try_get(3)?;
-    let tick = id.zip(tag).zip(text).and_then(|((id, tag), text)| {
-        Some(Tick { history, id, tag, snapshot: text.parse().ok()? })
-    });
-    Ok((row.try_get(0)?, tick, history))
+/// Whether the rows' tables are as the catalog has them.
+fn is_known(catalog: &Catalog, relations: &Relations) -> bool {
+    relations
+        .values()
+        .flatten()
+        .all(|(oid, shape)| catalog.table(*oid).is_some_and(|table| table.shape == *shape))
 }

@@ -23,7 +23,7 @@ use super::{
     lease::Lease,
     log::{PgLog, STEP_LIMIT, tick, watching},
     name::{of_table, quoted},
-    rows::{SINCE, bounds},
+    reading::{SINCE, bounds},
     types::{JsonText, Micros, Xid8},
 };
 use crate::{

@@ -113,7 +113,9 @@ async fn a_gateway_that_is_behind_does_not_lead_a_cursor_back() {
     client.until_applied("notes", 1).await;
     // The reader's session alone: positions can be looked up all the while.
     let reader = "select pid from pg_stat_activity
-                   where application_name = 'behind' and query in ('commit', 'select pgfeed.beat()')";
+                   where application_name = 'behind'
+                     and (query like 'select array[pg_catalog.pg_current_snapshot()%'
+                          or query = 'select pgfeed.beat()')";
     let mut pid = String::new();
     let is_found = async || {
         pid = database.value(reader).await;
