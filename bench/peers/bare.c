@@ -100,12 +100,14 @@ static void on_message(void) {
 }
 
 static int listen_anywhere(void) {
+  const char *address = getenv("LISTEN_ADDRESS");
+  if (!address) address = "127.0.0.1";
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(address)};
   socklen_t length = sizeof at;
   if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 4096)) fail("listen");
   if (getsockname(fd, (struct sockaddr *)&at, &length)) fail("getsockname");
-  printf("bare is ready on http://127.0.0.1:%d/\n", ntohs(at.sin_port));
+  printf("bare is ready on http://%s:%d/\n", address, ntohs(at.sin_port));
   fflush(stdout);
   return fd;
 }

@@ -37,13 +37,31 @@ const WRITERS: &str = "32 clients, a disk of 2 ms a flush";
 
 const BARS: &[Bar] = &[
     over(
-        at_most("CPU per delivery, 1,000 clients, over the write loop", cpu("1,000 × 1"), 1.15),
+        at_most(
+            "CPU per delivery, 1,000 clients over loopback, over the write loop",
+            cpu("fanout"),
+            1.15,
+        ),
         ("fanout", "1,000 × 1", "bare"),
         CPU,
     ),
     over(
-        at_most("the same, over Node ws", cpu("1,000 × 1"), 0.5),
+        at_most("the same over loopback, over Node ws", cpu("fanout"), 0.5),
         ("fanout", "1,000 × 1", "node"),
+        CPU,
+    ),
+    over(
+        at_most(
+            "CPU per delivery, 1,000 clients across a link, over the write loop",
+            cpu("link"),
+            1.15,
+        ),
+        ("link", "1,000 × 1", "bare"),
+        CPU,
+    ),
+    over(
+        at_most("the same across a link, over Node ws", cpu("link"), 0.5),
+        ("link", "1,000 × 1", "node"),
         CPU,
     ),
     at_most(
@@ -102,8 +120,8 @@ const BARS: &[Bar] = &[
     ),
 ];
 
-const fn cpu(case: &'static str) -> (Place, &'static str) {
-    (("fanout", case, "pgfeed"), CPU)
+const fn cpu(scenario: &'static str) -> (Place, &'static str) {
+    ((scenario, "1,000 × 1", "pgfeed"), CPU)
 }
 
 const fn tps(target: &'static str) -> (Place, &'static str) {

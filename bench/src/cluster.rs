@@ -2,8 +2,10 @@
 //!
 //! Commits are flushed as in production: what a writer pays is one of the things measured.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,7 +51,13 @@ impl Cluster {
         for setting in ["max_connections=200", "shared_buffers=256MB", "max_wal_size=4GB"] {
             postgres.args(["-c", setting]);
         }
-        let launch = Launch { name: "postgres", folder: &cluster.folder, user, end_signal: "INT" };
+        let launch = Launch {
+            name: "postgres",
+            folder: &cluster.folder,
+            user,
+            end_signal: "INT",
+            namespace: None,
+        };
         let server = Process::start(&launch, &postgres)?;
         cluster.server = Some(server);
         cluster.ready().await?;
@@ -62,6 +70,16 @@ impl Cluster {
 
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The same database by its socket, which other network namespaces reach too.
+    pub(crate) fn socket_url(&self) -> String {
+        let folder = self.folder.join("data");
+        let mut encoded = String::new();
+        for byte in folder.as_os_str().as_bytes() {
+            write!(encoded, "%{byte:02X}").ok();
+        }
+        format!("postgres://postgres@{encoded}:{}/postgres", self.port)
     }
 
     pub(crate) async fn connect(&self) -> Result<Client> {

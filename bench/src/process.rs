@@ -30,6 +30,23 @@ pub(crate) struct Launch<'a> {
     /// Another user, where this one is root and the program refuses that.
     pub(crate) user: Option<&'a str>,
     pub(crate) end_signal: &'static str,
+    /// A process whose network namespace it shall be in, where that is not this one's.
+    pub(crate) namespace: Option<u32>,
+}
+
+/// The start of a command: its process gets the signal when this one ends. What it runs and enters
+/// becomes that very process, so that its CPU time is read by the number of the child.
+pub(crate) fn tied(end_signal: &str, namespace: Option<u32>) -> Command {
+    let mut command = match namespace {
+        None => Command::new("setpriv"),
+        Some(pid) => {
+            let mut command = Command::new("nsenter");
+            command.args(["--target", &pid.to_string(), "--net", "setpriv"]);
+            command
+        }
+    };
+    command.args(["--pdeathsig", end_signal]);
+    command
 }
 
 impl Process {
@@ -37,8 +54,7 @@ impl Process {
     pub(crate) fn start(launch: &Launch<'_>, program: &Command) -> Result<Self> {
         let log = launch.folder.join(format!("{}.log", launch.name));
         let out = File::create(&log).with_context(|| log.display().to_string())?;
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", launch.end_signal]);
+        let mut command = tied(launch.end_signal, launch.namespace);
         if let Some(user) = launch.user {
             command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
         }

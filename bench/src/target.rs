@@ -1,18 +1,22 @@
 //! The servers under measurement: how each is started, reached and made to tell a change.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::cluster::Cluster;
+use crate::link::{self, Link};
 use crate::mark::{LANES, Mark, now_us};
 use crate::process::{Launch, Process};
 use crate::swarm::message::{Spec, Window};
 use crate::swarm::server_text;
 use crate::writer::Writer;
+
+/// The /16 of clients on this machine's own network.
+const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 0);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
@@ -32,6 +36,10 @@ pub(crate) struct Setup {
     pub(crate) gateway: Option<PathBuf>,
     pub(crate) peers: PathBuf,
     pub(crate) database_url: String,
+    /// For servers that are not in the database's network namespace.
+    pub(crate) database_socket_url: String,
+    /// What lies between servers and clients; loopback where it is none.
+    pub(crate) link: Option<Link>,
     pub(crate) folder: PathBuf,
 }
 
@@ -39,6 +47,8 @@ pub(crate) struct Setup {
 pub(crate) struct Target {
     pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
+    /// From where its clients come.
+    sources: Ipv4Addr,
     process: Process,
     /// By lane, the number of the next change.
     next: [u32; LANES],
@@ -85,12 +95,18 @@ impl Kind {
 impl Target {
     pub(crate) async fn start(kind: Kind, setup: &Setup) -> Result<Self> {
         let command = command(kind, setup)?;
-        let launch =
-            Launch { name: kind.name(), folder: &setup.folder, user: None, end_signal: "TERM" };
+        let launch = Launch {
+            name: kind.name(),
+            folder: &setup.folder,
+            user: None,
+            end_signal: "TERM",
+            namespace: setup.link.as_ref().map(Link::servers),
+        };
         let mut process = Process::start(&launch, &command)?;
         let address = process.address().await?;
+        let sources = if setup.link.is_some() { link::CLIENTS } else { LOOPBACK };
         let sample = default_sample();
-        Ok(Self { kind, address, process, next: [0; LANES], sample })
+        Ok(Self { kind, address, sources, process, next: [0; LANES], sample })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -121,6 +137,7 @@ impl Target {
         };
         Spec {
             address: self.address,
+            sources: self.sources,
             path,
             subscribed,
             subscribe: None,
@@ -184,6 +201,10 @@ impl Target {
 }
 
 fn command(kind: Kind, setup: &Setup) -> Result<Command> {
+    let (host, database_url) = match setup.link {
+        None => (Ipv4Addr::LOCALHOST, &setup.database_url),
+        Some(_) => (link::SERVER, &setup.database_socket_url),
+    };
     let mut command = match kind {
         Kind::Bare => Command::new(setup.folder.join("bare")),
         Kind::Node => {
@@ -198,26 +219,29 @@ fn command(kind: Kind, setup: &Setup) -> Result<Command> {
         }
         Kind::Gateway => {
             let mut command = Command::new(setup.gateway.as_ref().context("no gateway")?);
-            command.arg("serve").envs(gateway_settings());
+            command.arg("serve").envs(gateway_settings(host));
             command
         }
     };
-    command.env("DATABASE_URL", &setup.database_url);
+    command.env("DATABASE_URL", database_url).env("LISTEN_ADDRESS", host.to_string());
     Ok(command)
 }
 
 /// The limits per address and client would measure themselves here: all clients are one machine.
-fn gateway_settings() -> impl Iterator<Item = (String, &'static str)> {
+fn gateway_settings(host: Ipv4Addr) -> impl Iterator<Item = (String, String)> {
+    let listen = format!("{host}:0");
     [
-        ("SERVER__LISTEN", "127.0.0.1:0"),
+        ("SERVER__LISTEN", listen.as_str()),
+        // Without a key it would listen on loopback alone.
+        ("AUTH__ALLOW_UNSET", "true"),
         ("ACCESS__DEFAULT", "anyone"),
         ("LIMITS__CONNECTIONS_MAX", "1000000"),
         ("LIMITS__CONNECTIONS_PER_IP_MAX", "1000000"),
         ("LIMITS__SUBSCRIPTIONS_PER_CONNECTION_MAX", "2000"),
         ("LIMITS__MESSAGES_PER_SECOND_MAX", "1000000"),
     ]
+    .map(|(key, value)| (format!("PGFEED__{key}"), value.to_owned()))
     .into_iter()
-    .map(|(key, value)| (format!("PGFEED__{key}"), value))
 }
 
 /// Puts the gateway's table on the feed.
@@ -280,7 +304,13 @@ fn default_sample() -> String {
 /// Everything but the gateway's binary comes from the run itself.
 impl Setup {
     pub(crate) fn new(gateway: Option<PathBuf>, peers: PathBuf, cluster: &Cluster) -> Self {
-        let database_url = cluster.url();
-        Self { gateway, peers, database_url, folder: cluster.folder.clone() }
+        Self {
+            gateway,
+            peers,
+            database_url: cluster.url(),
+            database_socket_url: cluster.socket_url(),
+            link: None,
+            folder: cluster.folder.clone(),
+        }
     }
 }

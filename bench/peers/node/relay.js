@@ -28,8 +28,9 @@ client.on('notification', ({ payload }) => {
 });
 await client.query(`listen ${channel}`);
 
-server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () => {
-  console.log(`node is ready on http://127.0.0.1:${server.address().port}/`);
+const host = process.env.LISTEN_ADDRESS ?? '127.0.0.1';
+server.listen({ host, port: 0, backlog: 4096 }, () => {
+  console.log(`node is ready on http://${host}:${server.address().port}/`);
 });
 
 process.stdin.resume();

@@ -8,27 +8,42 @@ use crate::report::median;
 use crate::target::Kind;
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
+    run_as("fanout", bench, ALL).await
+}
+
+/// The same by some of the servers, told under another name.
+pub(super) async fn run_as(name: &'static str, bench: &mut Bench, kinds: &[Kind]) -> Result<()> {
     let sizes: &[u32] = if bench.quick { &[100, 1000] } else { &[100, 1000, 10_000] };
     for clients in sizes {
-        measure(bench, *clients).await?;
+        measure(name, bench, kinds, *clients).await?;
     }
     Ok(())
 }
 
-async fn measure(bench: &mut Bench, clients: u32) -> Result<()> {
-    let targets = bench.start(ALL, clients).await?;
+async fn measure(
+    name: &'static str,
+    bench: &mut Bench,
+    kinds: &[Kind],
+    clients: u32,
+) -> Result<()> {
+    let targets = bench.start(kinds, clients).await?;
     let mut all = serve(bench, targets, clients).await?;
     let case = format!("{} × 1", grouped(clients));
     let rounds = if bench.quick { 3 } else { 5 };
     for _ in 0..rounds {
         for served in all.iter_mut().filter(|served| !served.has_lost) {
-            round(bench, served, &case).await?;
+            round(name, bench, served, &case).await?;
         }
     }
     leave(bench, all).await
 }
 
-async fn round(bench: &mut Bench, served: &mut Served, case: &str) -> Result<()> {
+async fn round(
+    name: &'static str,
+    bench: &mut Bench,
+    served: &mut Served,
+    case: &str,
+) -> Result<()> {
     let kind = served.target.kind;
     let deliveries = match kind {
         Kind::Channels => 1500,
@@ -39,7 +54,7 @@ async fn round(bench: &mut Bench, served: &mut Served, case: &str) -> Result<()>
     let total = steps(bench, served, turns, 1).await?;
     bench
         .report
-        .entry("fanout", case, kind.name())
+        .entry(name, case, kind.name())
         .add("CPU µs per delivery", total.cpu_us())
         .add("sent → last client ms", median(&total.to_last_ms))
         .add("first → last client ms", median(&total.spread_ms))

@@ -5,6 +5,7 @@ mod delivery;
 mod fanout;
 mod idle;
 mod latency;
+mod link;
 mod resume;
 mod routing;
 mod slow;
@@ -36,6 +37,8 @@ pub(crate) struct Bench {
 pub(crate) enum Scenario {
     /// One change to many clients.
     Fanout,
+    /// The same across a link, as between machines.
+    Link,
     /// Many changes of one transaction to many clients.
     Burst,
     /// Memory of sockets on which nothing happens, and after they leave.
@@ -58,6 +61,7 @@ impl Scenario {
     pub(crate) async fn run(self, bench: &mut Bench) -> Result<()> {
         match self {
             Self::Fanout => fanout::run(bench).await,
+            Self::Link => link::run(bench).await,
             Self::Burst => burst::run(bench).await,
             Self::Idle => idle::run(bench).await,
             Self::Latency => latency::run(bench).await,

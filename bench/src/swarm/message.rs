@@ -3,7 +3,7 @@
 //! One JSON object a line over the child's standard input and output.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ use crate::mark::LANES;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub(crate) address: SocketAddr,
+    /// The /16 whose addresses clients connect from.
+    pub(crate) sources: Ipv4Addr,
     pub(crate) path: String,
     /// Ready after so many `subscribed` messages; 0: after the upgrade.
     pub(crate) subscribed: u32,

@@ -22,6 +22,8 @@ pub(crate) use frame::server_text;
 pub(crate) use hold::run as hold;
 use message::{Command, Report, Seen, Spec, Status, Window};
 
+use crate::process::tied;
+
 const SOCKETS_PER_PROCESS: u32 = 9000;
 const CONNECT_WITHIN: Duration = Duration::from_mins(4);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -31,6 +33,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct Swarm {
     members: Vec<Member>,
     next_group: u32,
+    /// A process whose network namespace they are in, where that is not this one's.
+    namespace: Option<u32>,
 }
 
 /// Clients of one server; closed by `Swarm::close`.
@@ -59,6 +63,11 @@ struct Member {
 }
 
 impl Swarm {
+    /// Clients that live in the network namespace of a process.
+    pub(crate) fn within(namespace: u32) -> Self {
+        Self { namespace: Some(namespace), ..Self::default() }
+    }
+
     /// Connects `count` clients, on as few processes as their limit allows.
     pub(crate) async fn connect(&mut self, spec: &Spec, count: u32) -> Result<(Group, Connected)> {
         self.next_group += 1;
@@ -196,16 +205,15 @@ impl Swarm {
         if let Some(index) = room {
             return Ok(index);
         }
-        self.members.push(Member::start()?);
+        self.members.push(Member::start(self.namespace)?);
         Ok(self.members.len() - 1)
     }
 }
 
 impl Member {
-    fn start() -> Result<Self> {
+    fn start(namespace: Option<u32>) -> Result<Self> {
         let this = std::env::current_exe().context("own path")?;
-        let mut child = Program::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
+        let mut child = Program::from(tied("KILL", namespace))
             .arg(this)
             .arg("swarm")
             .stdin(Stdio::piped())

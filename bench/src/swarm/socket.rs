@@ -76,7 +76,8 @@ impl Socket {
         }
         let part = |number: u32| u8::try_from(1 + number % ADDRESSES).unwrap_or(1);
         let last = part(self.number / CLIENTS_PER_ADDRESS);
-        let source = Ipv4Addr::new(127, 0, part(self.group), last);
+        let [a, b, ..] = spec.sources.octets();
+        let source = Ipv4Addr::new(a, b, part(self.group), last);
         let source = SocketAddr::from((IpAddr::V4(source), 0));
         raw.bind(&source.into())?;
         match raw.connect(&spec.address.into()) {

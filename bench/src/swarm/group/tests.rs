@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 fn spec() -> Spec {
     Spec {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        sources: Ipv4Addr::new(127, 0, 0, 0),
         path: "/".to_owned(),
         subscribed: 0,
         subscribe: None,
