@@ -74,7 +74,8 @@ struct Reading {
     snapshot: Snapshot,
     /// The rows and what reads them.
     rows: (Rows, Decoder),
-    has_rows: bool,
+    /// How many transactions have had rows, and which was the last.
+    transactions: (usize, u64),
     /// It is part of a transaction, which is to be ended.
     is_in_transaction: bool,
 }
@@ -146,8 +147,9 @@ impl Reader {
         if reading.is_in_transaction {
             within(STEP_LIMIT, "ending a read", self.client.batch_execute("commit")).await?;
         }
-        self.rhythm.has_read(reading.has_rows, &reading.snapshot);
-        if reading.has_rows && self.rhythm.must_tell_others() {
+        let (transactions, _) = reading.transactions;
+        self.rhythm.has_read(transactions, &reading.snapshot);
+        if transactions > 0 && self.rhythm.must_tell_others() {
             // Writers see our lock and stay silent, so the gateways that sleep hear it from us.
             let tell = "select pg_catalog.pg_notify('db_changes', '{\"log\":true}')";
             within(STEP_LIMIT, "waking other gateways", self.client.batch_execute(tell)).await?;
@@ -234,10 +236,10 @@ impl Reader {
                 is_transient: true,
             });
         }
-        let has_rows = !relations.is_empty();
         let decoder = Decoder::new(&relations, tables, self.row_bytes_max, self.first);
         let (seen, rows) = (snapshot.clone(), (rows, decoder));
-        self.reading = Some(Reading { snapshot: seen, rows, has_rows, is_in_transaction });
+        let transactions = (0, 0);
+        self.reading = Some(Reading { snapshot: seen, rows, transactions, is_in_transaction });
         let tick = tick.filter(|tick| tick.id > self.newest_tick).map(Arc::new);
         if let Some(tick) = &tick {
             self.newest_tick = tick.id;
@@ -300,9 +302,12 @@ impl LogReader for Reader {
     async fn rows(&mut self) -> Result<Option<Vec<LogRow>>, LogError> {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         let (stream, decoder) = &mut reading.rows;
-        let rows = decoder.some(stream).await?;
-        if rows.is_some() {
-            return Ok(rows);
+        if let Some(rows) = decoder.some(stream).await? {
+            let (count, last) = &mut reading.transactions;
+            for row in &rows {
+                *count += usize::from(row.xid != std::mem::replace(last, row.xid));
+            }
+            return Ok(Some(rows));
         }
         if let Some(reading) = self.reading.take() {
             self.end(reading).await?;

@@ -37,12 +37,13 @@ pub(super) const WRITERS_WAIT: &str = "
                     where locktype = 'object' and database = 0 and objid = 0
                       and classid = 'pg_catalog.pg_database'::pg_catalog.regclass and not granted)";
 
-/// Reads with rows that begin this soon after the one before are traffic: under 200 commits a
-/// second a NOTIFY for each costs the writers little, and waiting for it costs nothing.
-const TRAFFIC: Duration = Duration::from_millis(5);
+/// Reads with rows that begin this soon after the one before are traffic: 500 commits a second are
+/// as many as there are reads while awake. Where fewer come, and do not wait for each other, a
+/// NOTIFY for each costs less than looking for them, and each is read at once.
+const TRAFFIC: Duration = Duration::from_millis(2);
 
 /// Reads that begin this soon after the one before may be of commits that wait for each other's
-/// flush on a slow disk.
+/// flush, which is looked for.
 const NEAR: Duration = Duration::from_millis(25);
 
 /// So many in a row make the gateway rise.
@@ -51,6 +52,13 @@ const RISE_AFTER: u32 = 8;
 /// It settles when nothing came for this long: longer than a slow disk takes for a flush, behind
 /// which the commits of many writers come together.
 const SETTLE_AFTER: Duration = Duration::from_millis(100);
+
+/// And when over so long...
+const WINDOW: Duration = Duration::from_millis(250);
+
+/// ...fewer transactions than this came, 200 a second. Not where it rose because writers waited:
+/// they would wait again.
+const FEW: usize = 50;
 
 /// The pause between reads while awake: at 500 reads a second a read's own cost is some percent
 /// of a core, and a change waits 1 ms for it on average.
@@ -99,6 +107,13 @@ pub(super) struct Rhythm {
     is_near: bool,
     close_reads: u32,
     near_reads: u32,
+    /// Why it rose last, or would.
+    have_waited: bool,
+    /// The window under way while awake: when it began, and the transactions since.
+    window: Instant,
+    transactions: usize,
+    /// The last window had few.
+    is_slow: bool,
     has_peers: bool,
     asked: Instant,
 }
@@ -114,6 +129,10 @@ impl Rhythm {
             is_near: false,
             close_reads: 0,
             near_reads: 0,
+            have_waited: false,
+            window: now,
+            transactions: 0,
+            is_slow: false,
             has_peers: false,
             asked: now,
         }
@@ -137,12 +156,18 @@ impl Rhythm {
         self.near_reads = 0;
         if they_do {
             self.close_reads = RISE_AFTER;
+            self.have_waited = true;
         }
     }
 
-    /// A read is done.
-    pub(super) fn has_read(&mut self, has_rows: bool, snapshot: &Snapshot) {
-        if has_rows {
+    /// A read is done, and had the rows of so many transactions.
+    pub(super) fn has_read(&mut self, transactions: usize, snapshot: &Snapshot) {
+        self.transactions += transactions;
+        if self.window.elapsed() >= WINDOW {
+            self.is_slow = self.transactions < FEW && !self.have_waited;
+            self.begin_window();
+        }
+        if transactions > 0 {
             self.close_reads = if self.is_soon { self.close_reads + 1 } else { 0 };
             self.near_reads = if self.is_near { self.near_reads + 1 } else { 0 };
             self.last_rows = Instant::now();
@@ -165,7 +190,7 @@ impl Rhythm {
         match self.state {
             State::Asleep | State::Settling { .. } if self.close_reads >= RISE_AFTER => Next::Rise,
             State::Asleep => Next::Sleep,
-            State::Awake { .. } if self.last_rows.elapsed() >= SETTLE_AFTER => Next::Settle,
+            State::Awake { .. } if self.is_slow || self.quiet() >= SETTLE_AFTER => Next::Settle,
             State::Awake { .. } => Next::Rest(PACE),
             // A transaction that stays open is looked for ever less often: its change waits at
             // most a quarter of the time that it was open.
@@ -185,6 +210,10 @@ impl Rhythm {
 
     /// It is awake, and has asked.
     pub(super) fn has_risen(&mut self, holds_lock: bool, has_peers: bool) {
+        if !matches!(self.state, State::Awake { .. }) {
+            self.is_slow = false;
+            self.begin_window();
+        }
         self.state = State::Awake { holds_lock };
         self.has_peers = has_peers;
         self.asked = Instant::now();
@@ -192,7 +221,12 @@ impl Rhythm {
 
     pub(super) fn has_settled(&mut self, barrier: u64) {
         self.close_reads = 0;
+        self.have_waited = false;
         self.state = State::Settling { since: Instant::now(), barrier };
+    }
+
+    fn begin_window(&mut self) {
+        (self.window, self.transactions) = (Instant::now(), 0);
     }
 
     /// How long no row has come.
@@ -212,7 +246,7 @@ mod tests {
         for _ in 0..20 {
             tokio::time::advance(apart).await;
             rhythm.begins();
-            rhythm.has_read(true, &snapshot);
+            rhythm.has_read(1, &snapshot);
             if rhythm.minds_waiting() {
                 rhythm.writers_wait(writers_wait);
             }
@@ -225,8 +259,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_rises_for_quick_commits_and_for_slow_ones_that_wait_for_each_other() {
-        assert!(rises(Duration::from_millis(2), false).await);
-        assert!(!rises(Duration::from_millis(10), false).await);
+        assert!(rises(Duration::from_millis(1), false).await);
+        assert!(!rises(Duration::from_millis(4), false).await);
+        assert!(rises(Duration::from_millis(4), true).await);
         assert!(rises(Duration::from_millis(10), true).await);
     }
 
@@ -247,13 +282,39 @@ mod tests {
     async fn it_stays_awake_between_the_flushes_of_a_slow_disk() {
         let snapshot: Snapshot = "10:10:".parse().expect("a snapshot");
         let mut rhythm = Rhythm::new();
+        rhythm.writers_wait(true);
         rhythm.has_risen(true, false);
         for _ in 0..10 {
-            rhythm.has_read(true, &snapshot);
+            rhythm.has_read(1, &snapshot);
             tokio::time::advance(Duration::from_millis(40)).await;
             assert_eq!(rhythm.next(), Next::Rest(PACE));
         }
         tokio::time::advance(SETTLE_AFTER).await;
         assert_eq!(rhythm.next(), Next::Settle);
+    }
+
+    /// Whether it settles within a second of so many transactions at each of its reads.
+    async fn settles(apart: Duration, transactions: usize, writers_wait: bool) -> bool {
+        let snapshot: Snapshot = "10:10:".parse().expect("a snapshot");
+        let mut rhythm = Rhythm::new();
+        rhythm.writers_wait(writers_wait);
+        rhythm.has_risen(true, false);
+        let until = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < until {
+            tokio::time::advance(apart).await;
+            rhythm.has_read(transactions, &snapshot);
+            if rhythm.next() == Next::Settle {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_settles_when_few_commits_come_unless_they_waited_for_each_other() {
+        assert!(settles(Duration::from_millis(10), 1, false).await);
+        assert!(!settles(Duration::from_millis(10), 1, true).await);
+        assert!(!settles(Duration::from_millis(4), 1, false).await);
+        assert!(!settles(Duration::from_millis(20), 8, false).await);
     }
 }
