@@ -54,7 +54,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["http", "auth"]),
     ("hyper_rustls", &["auth", "http"]),
     ("tungstenite", &["http"]),
-    ("socket2", &["http"]),
+    ("rustix", &["http"]),
     ("jsonwebtoken", &["auth"]),
     ("config", &["settings"]),
     ("clap", &["main", "app"]),

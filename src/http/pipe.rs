@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use socket2::SockRef;
+use rustix::{
+    io::Errno,
+    net::{SendFlags, send},
+};
 use tokio::net::TcpStream;
 
 use crate::{session::Transport, wire::Encoding};
@@ -32,10 +35,11 @@ impl Transport for SocketTransport {
 
     fn try_write_one(&self, bytes: &[u8]) -> io::Result<usize> {
         // Straight to the kernel: what the runtime notes of each socket is one more piece of
-        // memory to fetch. Only where the socket takes nothing must the runtime learn of it.
-        match SockRef::from(&self.0).send(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.try_write(bytes),
-            written => written,
+        // memory to fetch, and the C library's `send` is a point where threads may be cancelled,
+        // which costs. Only where the socket takes nothing must the runtime learn of it.
+        match send(&self.0, bytes, SendFlags::empty()) {
+            Err(Errno::AGAIN) => self.0.try_write(bytes),
+            written => written.map_err(io::Error::from),
         }
     }
 }

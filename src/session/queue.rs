@@ -52,41 +52,51 @@ pub trait Transport: Send + Sync + 'static {
 }
 
 /// What waits for one client. Shared by its session and its shard.
+///
+/// What a delivery costs beyond its system call is memory that has to be fetched, so all that it
+/// looks at is here and in [`Inner`] in this order, in two lines of the cache.
+#[repr(C, align(64))]
 pub struct Queue {
-    inner: Mutex<Inner>,
     transport: Arc<dyn Transport>,
-    encoding: Encoding,
     bytes_max: usize,
+    encoding: Encoding,
+    inner: Mutex<Inner>,
     /// The session has something to do: see [`Queue::work`].
     work: Notify,
     /// Something was written.
     room: Notify,
 }
 
+/// What a delivery looks at comes first.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any company")]
+#[repr(C)]
 struct Inner {
-    pending: VecDeque<Bytes>,
-    bytes: usize,
-    /// Topics that come by the shard.
-    live: SmallVec<[Live; 1]>,
-    /// The first chunk that was not taken, and the place before it.
-    lag: Option<Box<Lag>>,
-    /// Chunks up to here were fetched by the session.
-    fetched: u64,
-    notices: Vec<(u64, Notice)>,
-    /// Which cursors the client may be told, and how.
-    telling: Telling,
     is_blocked: bool,
     is_closed: bool,
     is_given_up: bool,
-    /// When the reader's rights end: nothing is written from then on.
-    end: Option<Instant>,
+    /// There is an `end`.
+    will_end: bool,
     has_ended: bool,
     /// The first buffer has been written in part.
     is_cut: bool,
     /// Somebody waits for room.
     is_awaited: bool,
+    /// All of `pending`.
+    bytes: usize,
+    /// The first chunk that was not taken, and the place before it.
+    lag: Option<Box<Lag>>,
+    /// Chunks up to here were fetched by the session.
+    fetched: u64,
+    /// Topics that come by the shard.
+    live: SmallVec<[Live; 1]>,
+    /// Which cursors the client may be told, and how.
+    telling: Telling,
+    /// When the reader's rights end: nothing is written from then on.
+    end: Option<Instant>,
+    /// No buffer of it is empty.
+    pending: VecDeque<Bytes>,
+    notices: Vec<(u64, Notice)>,
 }
 
 /// A topic that comes by the shard.
@@ -342,5 +352,21 @@ impl Inner {
         self.pending = VecDeque::new();
         self.bytes = 0;
         self.lag = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use super::{Inner, Mutex, Queue};
+
+    #[test]
+    fn what_a_delivery_looks_at_is_in_two_lines_of_the_cache() {
+        let lock = size_of::<Mutex<Inner>>() - size_of::<Inner>();
+        // The last is the first field of `telling`.
+        let end = offset_of!(Queue, inner) + lock + offset_of!(Inner, telling) + size_of::<usize>();
+        assert!(end <= 2 * 64, "{end} bytes");
+        assert_eq!(align_of::<Queue>(), 64);
     }
 }

@@ -12,7 +12,9 @@ use crate::wire::frame::Events;
 
 /// Which cursors a client may be told. Owned by its queue.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Telling {
+    /// First, for every delivery looks at it.
     withheld: usize,
     is_single: bool,
     /// What ends an id line: the shapes of the subscriptions.

@@ -13,9 +13,13 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
 
 /// The same by some of the servers, told under another name.
 pub(super) async fn run_as(name: &'static str, bench: &mut Bench, kinds: &[Kind]) -> Result<()> {
-    let sizes: &[u32] = if bench.quick { &[100, 1000] } else { &[100, 1000, 10_000] };
+    let sizes = match bench.quick {
+        _ if !bench.clients.is_empty() => bench.clients.clone(),
+        true => vec![100, 1000],
+        false => vec![100, 1000, 10_000],
+    };
     for clients in sizes {
-        measure(name, bench, kinds, *clients).await?;
+        measure(name, bench, kinds, clients).await?;
     }
     Ok(())
 }
@@ -29,7 +33,7 @@ async fn measure(
     let targets = bench.start(kinds, clients).await?;
     let mut all = serve(bench, targets, clients).await?;
     let case = format!("{} × 1", grouped(clients));
-    let rounds = if bench.quick { 3 } else { 5 };
+    let rounds = if bench.quick { 3 } else { 5 } * if bench.clients.is_empty() { 1 } else { 10 };
     for _ in 0..rounds {
         for served in all.iter_mut().filter(|served| !served.has_lost) {
             round(name, bench, served, &case).await?;

@@ -29,6 +29,8 @@ pub(crate) struct Bench {
     pub(crate) swarm: Swarm,
     pub(crate) report: Report,
     pub(crate) quick: bool,
+    /// How many clients a fan-out has, where that was asked for.
+    pub(crate) clients: Vec<u32>,
     /// The servers to be measured, the reference first.
     pub(crate) kinds: Vec<Kind>,
 }

@@ -21,7 +21,13 @@ impl Subscriber for Queue {
             let topic = chunk.routes[*place as usize].topic;
             inner.live.iter().any(|it| it.topic == topic && chunk.seq > it.after)
         };
-        let routes: SmallVec<[u32; 8]> = routes.iter().copied().filter(live).collect();
+        let kept: SmallVec<[u32; 8]>;
+        let routes = if routes.iter().all(live) {
+            routes
+        } else {
+            kept = routes.iter().copied().filter(live).collect();
+            &kept
+        };
         let size: usize =
             routes.iter().map(|place| chunk.routes[*place as usize].frames.bytes()).sum();
         // One chunk is taken whatever its size, alone.
@@ -30,13 +36,13 @@ impl Subscriber for Queue {
             self.work.notify_one();
             return;
         }
-        match &*routes {
+        match routes {
             [place] if self.encoding == Encoding::WebSocket && inner.holds(chunk.seq) => {
                 let bytes = chunk.routes[*place as usize].frames.web_socket();
                 let Some(rest) = self.write_through(&mut inner, bytes) else { return };
                 inner.add(rest);
             }
-            _ => inner.add_routes(chunk, &routes, self.encoding),
+            _ => inner.add_routes(chunk, routes, self.encoding),
         }
         self.flush(&mut inner);
     }
@@ -78,9 +84,9 @@ impl Queue {
     /// Writes shared bytes from where they are, if nothing waits before them: what a delivery
     /// costs beyond the system call is memory that is touched. Gives what is to wait.
     fn write_through(&self, inner: &mut Inner, bytes: &Bytes) -> Option<Bytes> {
-        let is_free = inner.pending.is_empty()
+        let is_free = inner.bytes == 0
             && !(inner.is_blocked || inner.is_closed || inner.has_ended)
-            && inner.end.is_none();
+            && !inner.will_end;
         if !is_free {
             return Some(bytes.clone());
         }

@@ -17,7 +17,9 @@ impl Queue {
 
     /// Sets when the reader's rights end; the queue looks at it before each write.
     pub fn set_end(&self, end: Option<Instant>) {
-        self.inner().end = end;
+        let mut inner = self.inner();
+        inner.will_end = end.is_some();
+        inner.end = end;
     }
 
     /// The reader's rights have ended: what waits is dropped, and only `last` is still written,
