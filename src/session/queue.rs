@@ -69,7 +69,6 @@ pub struct Queue {
 
 /// What a delivery looks at comes first.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any company")]
 #[repr(C)]
 struct Inner {
     is_blocked: bool,

@@ -96,6 +96,18 @@ enum State {
     },
 }
 
+/// Whether it is worth staying awake.
+#[derive(Debug)]
+struct Traffic {
+    /// It rose because writers waited, or is about to.
+    have_waited: bool,
+    /// When the window under way began, and the transactions since.
+    began: Instant,
+    transactions: usize,
+    /// The last window had few.
+    is_slow: bool,
+}
+
 /// The reader's rhythm.
 #[derive(Debug)]
 pub(super) struct Rhythm {
@@ -107,15 +119,25 @@ pub(super) struct Rhythm {
     is_near: bool,
     close_reads: u32,
     near_reads: u32,
-    /// Why it rose last, or would.
-    have_waited: bool,
-    /// The window under way while awake: when it began, and the transactions since.
-    window: Instant,
-    transactions: usize,
-    /// The last window had few.
-    is_slow: bool,
+    traffic: Traffic,
     has_peers: bool,
     asked: Instant,
+}
+
+impl Traffic {
+    /// It is awake from now on.
+    fn begin(&mut self) {
+        (self.began, self.transactions, self.is_slow) = (Instant::now(), 0, false);
+    }
+
+    fn count(&mut self, transactions: usize) {
+        self.transactions += transactions;
+        if self.began.elapsed() >= WINDOW {
+            let is_slow = self.transactions < FEW && !self.have_waited;
+            self.begin();
+            self.is_slow = is_slow;
+        }
+    }
 }
 
 impl Rhythm {
@@ -129,10 +151,7 @@ impl Rhythm {
             is_near: false,
             close_reads: 0,
             near_reads: 0,
-            have_waited: false,
-            window: now,
-            transactions: 0,
-            is_slow: false,
+            traffic: Traffic { have_waited: false, began: now, transactions: 0, is_slow: false },
             has_peers: false,
             asked: now,
         }
@@ -156,17 +175,13 @@ impl Rhythm {
         self.near_reads = 0;
         if they_do {
             self.close_reads = RISE_AFTER;
-            self.have_waited = true;
+            self.traffic.have_waited = true;
         }
     }
 
     /// A read is done, and had the rows of so many transactions.
     pub(super) fn has_read(&mut self, transactions: usize, snapshot: &Snapshot) {
-        self.transactions += transactions;
-        if self.window.elapsed() >= WINDOW {
-            self.is_slow = self.transactions < FEW && !self.have_waited;
-            self.begin_window();
-        }
+        self.traffic.count(transactions);
         if transactions > 0 {
             self.close_reads = if self.is_soon { self.close_reads + 1 } else { 0 };
             self.near_reads = if self.is_near { self.near_reads + 1 } else { 0 };
@@ -190,7 +205,9 @@ impl Rhythm {
         match self.state {
             State::Asleep | State::Settling { .. } if self.close_reads >= RISE_AFTER => Next::Rise,
             State::Asleep => Next::Sleep,
-            State::Awake { .. } if self.is_slow || self.quiet() >= SETTLE_AFTER => Next::Settle,
+            State::Awake { .. } if self.traffic.is_slow || self.quiet() >= SETTLE_AFTER => {
+                Next::Settle
+            }
             State::Awake { .. } => Next::Rest(PACE),
             // A transaction that stays open is looked for ever less often: its change waits at
             // most a quarter of the time that it was open.
@@ -211,8 +228,7 @@ impl Rhythm {
     /// It is awake, and has asked.
     pub(super) fn has_risen(&mut self, holds_lock: bool, has_peers: bool) {
         if !matches!(self.state, State::Awake { .. }) {
-            self.is_slow = false;
-            self.begin_window();
+            self.traffic.begin();
         }
         self.state = State::Awake { holds_lock };
         self.has_peers = has_peers;
@@ -221,12 +237,8 @@ impl Rhythm {
 
     pub(super) fn has_settled(&mut self, barrier: u64) {
         self.close_reads = 0;
-        self.have_waited = false;
+        self.traffic.have_waited = false;
         self.state = State::Settling { since: Instant::now(), barrier };
-    }
-
-    fn begin_window(&mut self) {
-        (self.window, self.transactions) = (Instant::now(), 0);
     }
 
     /// How long no row has come.
