@@ -169,8 +169,8 @@ test('ten thousand changes neither stop the page nor stay in its memory', async 
   )
   // The budget of a screen of sixty hertz.
   expect(cpuMs).toBeLessThan(1000 / 60)
-  // By the clock, where database, gateway and browser share the cores: it never stands still.
-  expect(usualMs).toBeLessThan(500)
+  // By the clock, with all that runs here besides: it never stands still.
+  expect(usualMs).toBeLessThan(150)
   expect(longestMs).toBeLessThan(1000)
   expect(grownBytes).toBeLessThan(300_000)
 })
