@@ -36,34 +36,20 @@ const TPS: &str = "tps";
 const WRITERS: &str = "32 clients, a disk of 2 ms a flush";
 
 const BARS: &[Bar] = &[
-    over(
-        at_most(
-            "CPU per delivery, 1,000 clients over loopback, over the write loop",
-            cpu("fanout"),
-            1.15,
-        ),
-        ("fanout", "1,000 × 1", "bare"),
-        CPU,
+    delivery(
+        "CPU per delivery, 1,000 clients over loopback, over the write loop",
+        "fanout",
+        "bare",
+        1.15,
     ),
-    over(
-        at_most("the same over loopback, over Node ws", cpu("fanout"), 0.5),
-        ("fanout", "1,000 × 1", "node"),
-        CPU,
+    delivery("CPU per delivery, 1,000 clients over loopback, over Node ws", "fanout", "node", 0.5),
+    delivery(
+        "CPU per delivery, 1,000 clients across a link, over the write loop",
+        "link",
+        "bare",
+        1.15,
     ),
-    over(
-        at_most(
-            "CPU per delivery, 1,000 clients across a link, over the write loop",
-            cpu("link"),
-            1.15,
-        ),
-        ("link", "1,000 × 1", "bare"),
-        CPU,
-    ),
-    over(
-        at_most("the same across a link, over Node ws", cpu("link"), 0.5),
-        ("link", "1,000 × 1", "node"),
-        CPU,
-    ),
+    delivery("CPU per delivery, 1,000 clients across a link, over Node ws", "link", "node", 0.5),
     at_most(
         "CPU µs per delivery in bursts of 100, 1,000 clients",
         (("burst", "1,000 × 100", "pgfeed"), CPU),
@@ -120,8 +106,15 @@ const BARS: &[Bar] = &[
     ),
 ];
 
-const fn cpu(scenario: &'static str) -> (Place, &'static str) {
-    ((scenario, "1,000 × 1", "pgfeed"), CPU)
+/// CPU per delivery of one change to 1,000 clients, over a peer's.
+const fn delivery(
+    promise: &'static str,
+    scenario: &'static str,
+    peer: &'static str,
+    limit: f64,
+) -> Bar {
+    const CASE: &str = "1,000 × 1";
+    over(at_most(promise, ((scenario, CASE, "pgfeed"), CPU), limit), (scenario, CASE, peer), CPU)
 }
 
 const fn tps(target: &'static str) -> (Place, &'static str) {
