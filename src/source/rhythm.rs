@@ -293,16 +293,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_stays_awake_between_the_flushes_of_a_slow_disk() {
         let snapshot: Snapshot = "10:10:".parse().expect("a snapshot");
-        let mut rhythm = Rhythm::new();
-        rhythm.writers_wait(true);
-        rhythm.has_risen(true, false);
-        for _ in 0..10 {
-            rhythm.has_read(1, &snapshot);
-            tokio::time::advance(Duration::from_millis(40)).await;
-            assert_eq!(rhythm.next(), Next::Rest(PACE));
+        // One that writers waited on, and one that many commits share the flushes of.
+        for (writers_wait, transactions) in [(true, 1), (false, 16)] {
+            let mut rhythm = Rhythm::new();
+            rhythm.writers_wait(writers_wait);
+            rhythm.has_risen(true, false);
+            for _ in 0..10 {
+                rhythm.has_read(transactions, &snapshot);
+                tokio::time::advance(Duration::from_millis(40)).await;
+                assert_eq!(rhythm.next(), Next::Rest(PACE));
+            }
+            tokio::time::advance(SETTLE_AFTER).await;
+            assert_eq!(rhythm.next(), Next::Settle);
         }
-        tokio::time::advance(SETTLE_AFTER).await;
-        assert_eq!(rhythm.next(), Next::Settle);
     }
 
     /// Whether it settles within a second of so many transactions at each of its reads.
