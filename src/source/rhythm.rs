@@ -273,6 +273,8 @@ mod tests {
     async fn it_rises_for_quick_commits_and_for_slow_ones_that_wait_for_each_other() {
         assert!(rises(Duration::from_millis(1), false).await);
         assert!(!rises(Duration::from_millis(4), false).await);
+        assert!(!rises(Duration::from_millis(10), false).await);
+        assert!(rises(Duration::from_millis(10), true).await);
         assert!(rises(Duration::from_millis(4), true).await);
         assert!(rises(Duration::from_millis(50), true).await);
     }
