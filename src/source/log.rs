@@ -156,7 +156,9 @@ impl ChangeLog for PgLog {
             None => None,
         };
         let ticks = within(STEP_LIMIT, doing, recent_ticks(&client, &newest)).await?;
-        let first = ticks.first().unwrap_or(&newest);
+        // Cursors that lean on a tick from before a table's shape was noted are refused for it.
+        let settled = self.shapes.all_since();
+        let first = ticks.iter().find(|tick| tick.id >= settled).unwrap_or(&newest);
         let position = match from {
             Some(position) if lost.is_none() => position.clone(),
             Some(_) => Position::at(Arc::new(newest.clone())),

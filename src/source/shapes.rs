@@ -46,4 +46,10 @@ impl Shapes {
         let known = noted.get(&table.oid).filter(|noted| noted.shape == table.shape);
         known.map_or(i64::MAX, |noted| noted.since)
     }
+
+    /// The first tick from which on a cursor may lead to rows of any table.
+    pub(super) fn all_since(&self) -> i64 {
+        let noted = self.0.lock().expect("no holder of the shapes panics");
+        noted.values().map(|noted| noted.since).max().unwrap_or_default()
+    }
 }

@@ -159,6 +159,38 @@ async fn a_cursor_of_an_old_history_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_new_history_is_told_to_who_still_reads_the_old_one() {
+    let (database, mut gateway, mut client) = scene().await;
+    database.run("insert into notes (id) values (1)").await;
+    client.until_applied("notes", 1).await;
+    gateway.kill().await;
+    // More than the sockets on the way hold.
+    for first in (2..=30_000).step_by(3_000) {
+        let rows = format!("generate_series({first}, {first} + 2999) id");
+        let insert = "insert into notes (id, body) select id, repeat('x', 1000) from";
+        database.run(&format!("{insert} {rows}")).await;
+    }
+    gateway.restart().await;
+    gateway.ready().await;
+    let mut other = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    client.resume(&gateway.socket("changes/")).await.expect("the gateway is back");
+    client.until("to have begun", |it| it.changes("notes").len() > 1).await;
+    database.run("select pgfeed.start_history()").await;
+    assert_eq!(other.expect("resync").await["reason"], "history_changed");
+    let resync = loop {
+        let message = client.message().await;
+        assert_ne!((&message["type"], &message["id"]), (&json!("live"), &json!("notes")));
+        if message["type"] == "resync" && message["id"] == "notes" {
+            break message;
+        }
+    };
+    assert_eq!(resync["reason"], "history_changed");
+    database.run("insert into notes (id) values (0)").await;
+    client.until_applied("notes", 1).await;
+    assert_eq!(client.changes("notes")[0].key["id"], 0, "and nothing of the old one after it");
+}
+
+#[tokio::test]
 async fn a_cursor_older_than_the_log_is_told_so() {
     let (database, mut gateway, mut client) = scene().await;
     database.run("insert into notes (id) values (1)").await;

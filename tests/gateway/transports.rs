@@ -228,6 +228,53 @@ async fn a_stream_tells_cursor_and_shape_by_id_and_goes_on_from_the_last() {
 }
 
 #[tokio::test]
+async fn a_stream_that_ends_before_anything_happened_goes_on_from_where_it_began() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database).with("SERVER__HEARTBEAT_MS", "60000");
+    let mut gateway = settings.start().await;
+    gateway.ready().await;
+    let path = "/sse/changes/?table=notes";
+    let (mut stream, mut said) = (Stream::open(gateway.address(), path).await, String::new());
+    stream.until(&mut said, |said| said.contains("\nid:") && said.ends_with("\n\n")).await;
+    let first = ids(&said).pop().expect("an id").to_owned();
+    gateway.kill().await;
+    insert(&database, 1).await;
+    gateway.restart().await;
+    gateway.ready().await;
+    let (mut stream, mut said) =
+        (Stream::resumed(gateway.address(), path, &first).await, String::new());
+    stream.until(&mut said, |said| said.contains("\"key\":{\"id\":1}")).await;
+    assert!(!said.contains("resync"), "{said}");
+}
+
+#[tokio::test]
+async fn polls_read_a_long_log_in_answers_that_end_between_transactions() {
+    const EACH: u64 = 500;
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    let mut cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
+    gateway.kill().await;
+    for transaction in 0..20 {
+        let first = transaction * EACH;
+        let rows = format!("generate_series({first}, {first} + {EACH} - 1) id");
+        database.run(&format!("insert into notes (id, n) select id, 1 from {rows}")).await;
+    }
+    gateway.restart().await;
+    gateway.ready().await;
+    let mut keys = Vec::new();
+    while (keys.len() as u64) < 20 * EACH {
+        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9&limit=700");
+        let answer = gateway.get(&path).await.expect("an answer");
+        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let messages = answer["messages"].as_array().expect("messages");
+        assert_eq!(messages.len(), 1_000, "as few transactions as reach the limit");
+        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
+        answer["cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
+    }
+    assert!(keys.into_iter().eq(0..20 * EACH), "once and in order");
+}
+
+#[tokio::test]
 async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
     let database = Database::fresh().await;
     let gateway = Gateway::serving(&database).await;

@@ -26,7 +26,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 struct Shared {
     cluster: Cluster,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 /// A database with the sample tables on the feed.
@@ -112,6 +112,21 @@ impl Database {
     }
 }
 
+impl Drop for Database {
+    /// The copy goes with its test: all of them at once would take gigabytes.
+    fn drop(&mut self) {
+        let Some(shared) = SHARED.get().filter(|_| self.own.is_none()) else { return };
+        let url = shared.cluster.url("postgres");
+        let gone = format!("drop database {} with (force)", self.name);
+        shared.runtime.spawn(async move {
+            // What stays goes with the server, at the latest when this process ends.
+            if let Ok(server) = try_connect(&url).await {
+                drop(server.batch_execute(&gone).await);
+            }
+        });
+    }
+}
+
 pub(crate) async fn value(client: &Client, sql: &str) -> String {
     let messages = client.simple_query(sql).await.expect("the query succeeds");
     let texts = messages.iter().filter_map(|message| match message {
@@ -147,7 +162,7 @@ fn start_shared() -> Shared {
         prepare(&cluster, TEMPLATE).await;
         cluster
     });
-    Shared { cluster, _runtime: runtime }
+    Shared { cluster, runtime }
 }
 
 /// Makes a database with the sample tables, their triggers and no rows of the samples.
