@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -32,6 +32,9 @@ struct Cluster {
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
+/// Databases whose tests have ended: all at once they would take more than a gigabyte.
+static ENDED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// A database of its own for one test.
 pub(crate) struct Database {
     pub(crate) name: String,
@@ -43,8 +46,19 @@ pub(crate) async fn database(owner: &'static str) -> Database {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     ready().await;
     let admin = Session::open("postgres", "postgres").await;
+    let ended = std::mem::take(&mut *ENDED.lock().expect("no holder panics"));
+    for name in ended {
+        // One that cannot be dropped stays for the server's end.
+        drop(admin.try_run(&format!("drop database {name} with (force)")).await);
+    }
     admin.run(&format!("create database {name} owner {owner}")).await;
     Database { name, owner }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        ENDED.lock().expect("no holder panics").push(std::mem::take(&mut self.name));
+    }
 }
 
 impl Database {
