@@ -45,7 +45,10 @@ export class EventLines {
   }
 
   push(text: string): void {
-    const lines = (this.#rest + text).split(/\r?\n/)
+    this.#rest += text
+    // A large event comes in many pieces: only what ends a line makes it worth a look at them all.
+    if (!text.includes('\n')) return
+    const lines = this.#rest.split(/\r?\n/)
     this.#rest = lines.pop() ?? ''
     for (const line of lines) this.#line(line)
   }

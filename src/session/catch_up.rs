@@ -31,7 +31,7 @@ use crate::{
     },
     wire::{
         Code, Encoding, Frames, Subscribe,
-        frame::{EventId, Message},
+        frame::{EventId, LAST, Message},
         reply::{self, Resync},
     },
 };
@@ -263,8 +263,7 @@ impl CatchUp<'_> {
             if self.shared.queue.is_closed() {
                 return Ok(());
             }
-            let frames = self.frames(&chunk, &known, told_from)?;
-            self.shared.push_to(self.ticket, &frames);
+            self.tell(&self.frames(&chunk, &known, told_from)?);
             if let Some(newer) = &chunk.cursor {
                 mark = newer.clone();
             }
@@ -326,16 +325,20 @@ impl CatchUp<'_> {
             return Err(over(Resync::TableChanged));
         }
         let to = Addressee::Subscription(&self.ticket.request.id);
-        let messages = messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
-            .map_err(|Unjudged| over(Resync::CaptureGap))?;
-        metrics::counter!("pgfeed_deliveries_total").increment(messages.len() as u64);
-        Ok(messages)
+        messages_of(rows, &[(Arc::clone(&self.ticket.topic), to)])
+            .map_err(|Unjudged| over(Resync::CaptureGap))
+    }
+
+    fn tell(&self, frames: &Frames) {
+        self.shared.push_to(self.ticket, frames);
+        let changes = (0..frames.len()).filter(|place| frames.order(*place) != LAST);
+        metrics::counter!("pgfeed_deliveries_total").increment(changes.count() as u64);
     }
 
     fn cursor(&self, text: &str, is_partial: bool) -> Message {
         let json = reply::cursor(Some(&self.ticket.request.id), text, is_partial);
         let event_id = Some(EventId { cursor: text.to_owned().into(), is_alone: true });
-        Message { json: json.into(), order: u32::MAX, event_id }
+        Message { json: json.into(), order: LAST, event_id }
     }
 
     fn join(&self, seq: u64, known: &Position, told_from: u64) -> Result<(), NotYet> {
@@ -352,7 +355,7 @@ impl CatchUp<'_> {
                 return member;
             }
             for frames in &frames {
-                shared.push_to(self.ticket, frames);
+                self.tell(frames);
             }
             let live = reply::live(&self.ticket.request.id, &joined.mark.text);
             shared.push_at(self.ticket, live, &joined.mark.text);

@@ -12,7 +12,7 @@ use crate::{
     feed::{Body, LogError, cut::Cut, route::messages_since},
     wire::{
         Frames,
-        frame::{EventId, Message},
+        frame::{EventId, LAST, Message},
         reply,
     },
 };
@@ -64,7 +64,7 @@ async fn send(shared: &Arc<Shared>, stretch: &Stretch) {
         if let (false, Some(cursor)) = (messages.is_empty(), &stretch.cursor) {
             let json = reply::cursor(None, cursor, stretch.is_partial).into();
             let event_id = Some(EventId { cursor: cursor.clone().into(), is_alone: true });
-            messages.push(Message { json, order: u32::MAX, event_id });
+            messages.push(Message { json, order: LAST, event_id });
         }
         // Where a topic ended meanwhile, as by fewer rights, nothing of it may follow.
         if shared.queue.push_of(&ids, &Frames::new(messages)) {

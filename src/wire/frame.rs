@@ -31,6 +31,9 @@ pub struct Frames {
     event_stream: OnceLock<Joined>,
 }
 
+/// The order of a cursor: behind all changes of its batch.
+pub const LAST: u32 = u32::MAX;
+
 /// One message on its way into [`Frames`], or out of them.
 #[derive(Clone, Debug)]
 pub struct Message {

@@ -20,6 +20,7 @@ mod moves;
 mod notify;
 mod operate;
 mod outage;
+mod polls;
 mod proxied;
 mod reshaped;
 mod resume;

@@ -10,7 +10,7 @@ use crate::support::{
     client::Client,
     database::Database,
     gateway::{Gateway, Settings},
-    http, spawn,
+    http,
     wait::{PATIENCE, eventually, within},
 };
 
@@ -109,18 +109,12 @@ async fn reason(gateway: &Gateway) -> String {
     if answer.status == 200 { String::new() } else { body["reason"].to_string() }
 }
 
-/// A gateway whose policy names a column.
-async fn guarded(database: &Database) -> Gateway {
-    let toml = "[tables.\"public.notes\"]\nread = \"anyone\"\nrows = \"n=gt.0\"\n";
-    let gateway = Settings::for_database(database).with_file(toml).start().await;
-    gateway.ready().await;
-    gateway
-}
-
 #[tokio::test]
 async fn a_policy_that_no_longer_fits_lets_nothing_through_and_fails_readiness() {
     let database = Database::fresh().await;
-    let gateway = guarded(&database).await;
+    let toml = "[tables.\"public.notes\"]\nread = \"anyone\"\nrows = \"n=gt.0\"\n";
+    let gateway = Settings::for_database(&database).with_file(toml).start().await;
+    gateway.ready().await;
     let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
     database.run("alter table notes rename n to m").await;
     let ended = client.expect("unsubscribed").await;
@@ -134,25 +128,6 @@ async fn a_policy_that_no_longer_fits_lets_nothing_through_and_fails_readiness()
     client.subs.clear();
     client.ask(&json!({"type": "subscribe", "id": "notes", "table": "notes"})).await;
     client.expect("subscribed").await;
-}
-
-#[tokio::test]
-async fn a_poll_that_waits_when_a_policy_no_longer_fits_is_told_that_it_ended() {
-    let database = Database::fresh().await;
-    let gateway = guarded(&database).await;
-    let begun = gateway.get("/poll/changes/?table=notes").await.expect("an answer");
-    let begun: Value = serde_json::from_str(&begun.body).expect("JSON");
-    let since = begun["cursor"].as_str().expect("a cursor");
-    let (address, path) =
-        (gateway.address(), format!("/poll/changes/?table=notes&since={since}&wait=60"));
-    let poll = spawn(async move { http::get(address, &path).await });
-    let waits = async || gateway.metric("pgfeed_sockets").await >= 2.0;
-    eventually(PATIENCE, "the poll beside the question for it", waits).await;
-    database.run("alter table notes rename n to m").await;
-    let told = within(PATIENCE, "its answer", poll).await.expect("it ends well");
-    let told: Value = serde_json::from_str(&told.expect("an answer").body).expect("JSON");
-    let ended = json!([{"type": "unsubscribed", "id": "notes", "reason": "access_revoked"}]);
-    assert_eq!(told["messages"], ended, "{told}");
 }
 
 #[tokio::test]

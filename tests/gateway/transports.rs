@@ -248,55 +248,6 @@ async fn a_stream_that_ends_before_anything_happened_goes_on_from_where_it_began
 }
 
 #[tokio::test]
-async fn polls_read_a_long_log_in_answers_that_end_between_transactions() {
-    const EACH: u64 = 500;
-    let database = Database::fresh().await;
-    let mut gateway = Gateway::serving(&database).await;
-    let mut cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
-    gateway.kill().await;
-    for transaction in 0..20 {
-        let first = transaction * EACH;
-        let rows = format!("generate_series({first}, {first} + {EACH} - 1) id");
-        database.run(&format!("insert into notes (id, n) select id, 1 from {rows}")).await;
-    }
-    gateway.restart().await;
-    gateway.ready().await;
-    let mut keys = Vec::new();
-    while (keys.len() as u64) < 20 * EACH {
-        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9&limit=700");
-        let answer = gateway.get(&path).await.expect("an answer");
-        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
-        let messages = answer["messages"].as_array().expect("messages");
-        assert_eq!(messages.len(), 1_000, "as few transactions as reach the limit");
-        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
-        answer["cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
-    }
-    assert!(keys.into_iter().eq(0..20 * EACH), "once and in order");
-}
-
-#[tokio::test]
-async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
-    let database = Database::fresh().await;
-    let gateway = Gateway::serving(&database).await;
-    let mut cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
-    database.run("insert into notes (id) select generate_series(1, 30000)").await;
-    let (mut keys, mut partial) = (Vec::new(), 0);
-    while keys.len() < 30_000 {
-        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9");
-        let answer = gateway.get(&path).await.expect("an answer");
-        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
-        let messages = answer["messages"].as_array().expect("messages");
-        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
-        let is_partial = answer["partial"] == Value::Bool(true);
-        assert_eq!(is_partial, keys.len() < 30_000, "inside of it, and only there");
-        partial += usize::from(is_partial);
-        answer["cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
-    }
-    assert!(partial > 1, "{partial} answers end inside");
-    assert!(keys.into_iter().eq(1..=30_000), "once and in order");
-}
-
-#[tokio::test]
 async fn a_stream_says_at_a_drain_when_to_come_back() {
     let database = Database::fresh().await;
     let mut gateway = Gateway::serving(&database).await;
@@ -315,29 +266,6 @@ async fn a_stream_says_at_a_drain_when_to_come_back() {
     let last = text.trim_end().lines().next_back().expect("a line");
     let retry = last.strip_prefix("retry:").expect("the last line");
     assert!(retry.parse::<u64>().expect("a number") <= 5_000);
-}
-
-#[tokio::test]
-async fn a_poll_waits_no_longer_than_asked_and_keeps_to_its_limit() {
-    let database = Database::fresh().await;
-    let gateway = Gateway::serving(&database).await;
-    let mut cursor = begun(&gateway, Way::Poll, "table=notes").await.cursor.expect("has begun");
-    for id in 0..5 {
-        insert(&database, id).await;
-    }
-    database.run("insert into notes (id) select generate_series(10, 19)").await;
-    let mut counts = Vec::new();
-    while counts.iter().sum::<usize>() < 15 {
-        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9&limit=2");
-        let answer = gateway.get(&path).await.expect("an answer");
-        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
-        counts.push(answer["messages"].as_array().expect("messages").len());
-        answer["cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
-    }
-    assert!(counts.iter().all(|count| *count <= 3 || *count == 10 || *count == 11), "{counts:?}");
-    let path = format!("/poll/changes/?table=notes&since={cursor}&wait=0");
-    let answer = gateway.get(&path).await.expect("an answer");
-    assert!(answer.body.starts_with("{\"type\":\"poll\",\"messages\":[],"), "{}", answer.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -92,7 +92,7 @@ impl CatchUp<'_> {
             }
             mark.text = cursor.into();
         }
-        self.shared.push_to(self.ticket, &Frames::new(messages));
+        self.tell(&Frames::new(messages));
         Ok(())
     }
 }

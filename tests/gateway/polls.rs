@@ -1,0 +1,113 @@
+//! Long poll: answers that end where a client may go on, and no later than asked.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    database::Database,
+    gateway::{Gateway, Settings},
+    http, spawn,
+    wait::{PATIENCE, eventually, within},
+};
+
+async fn poll(gateway: &Gateway, path: &str) -> Value {
+    let answer = gateway.get(path).await.expect("an answer");
+    serde_json::from_str(&answer.body).expect("JSON")
+}
+
+fn cursor_of(answer: &Value) -> String {
+    answer["cursor"].as_str().expect("a cursor").to_owned()
+}
+
+/// Begins now, so that everything from here on is to come.
+async fn begin(gateway: &Gateway) -> String {
+    cursor_of(&poll(gateway, "/poll/changes/?table=notes").await)
+}
+
+#[tokio::test]
+async fn polls_read_a_long_log_in_answers_that_end_between_transactions() {
+    const EACH: u64 = 500;
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    let mut cursor = begin(&gateway).await;
+    gateway.kill().await;
+    for transaction in 0..20 {
+        let first = transaction * EACH;
+        let rows = format!("generate_series({first}, {first} + {EACH} - 1) id");
+        database.run(&format!("insert into notes (id, n) select id, 1 from {rows}")).await;
+    }
+    gateway.restart().await;
+    gateway.ready().await;
+    let mut keys = Vec::new();
+    while (keys.len() as u64) < 20 * EACH {
+        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9&limit=700");
+        let answer = poll(&gateway, &path).await;
+        let messages = answer["messages"].as_array().expect("messages");
+        let count = messages.len() as u64;
+        assert!(count.is_multiple_of(EACH) && count <= 2 * EACH, "whole ones up to the limit: {count}");
+        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
+        cursor = cursor_of(&answer);
+    }
+    assert!(keys.into_iter().eq(0..20 * EACH), "once and in order");
+}
+
+#[tokio::test]
+async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut cursor = begin(&gateway).await;
+    database.run("insert into notes (id) select generate_series(1, 30000)").await;
+    let (mut keys, mut partial) = (Vec::new(), 0);
+    while keys.len() < 30_000 {
+        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9");
+        let answer = poll(&gateway, &path).await;
+        let messages = answer["messages"].as_array().expect("messages");
+        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
+        let is_partial = answer["partial"] == Value::Bool(true);
+        assert_eq!(is_partial, keys.len() < 30_000, "inside of it, and only there");
+        partial += usize::from(is_partial);
+        cursor = cursor_of(&answer);
+    }
+    assert!(partial > 1, "{partial} answers end inside");
+    assert!(keys.into_iter().eq(1..=30_000), "once and in order");
+}
+
+#[tokio::test]
+async fn a_poll_waits_no_longer_than_asked_and_keeps_to_its_limit() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut cursor = begin(&gateway).await;
+    for id in 0..5 {
+        database.run(&format!("insert into notes (id) values ({id})")).await;
+    }
+    database.run("insert into notes (id) select generate_series(10, 19)").await;
+    let mut counts = Vec::new();
+    while counts.iter().sum::<usize>() < 15 {
+        let path = format!("/poll/changes/?table=notes&since={cursor}&wait=9&limit=2");
+        let answer = poll(&gateway, &path).await;
+        counts.push(answer["messages"].as_array().expect("messages").len());
+        cursor = cursor_of(&answer);
+    }
+    assert!(counts.iter().all(|count| *count <= 3 || *count == 10 || *count == 11), "{counts:?}");
+    let path = format!("/poll/changes/?table=notes&since={cursor}&wait=0");
+    let answer = gateway.get(&path).await.expect("an answer");
+    assert!(answer.body.starts_with("{\"type\":\"poll\",\"messages\":[],"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_poll_that_waits_when_a_policy_no_longer_fits_is_told_that_it_ended() {
+    let database = Database::fresh().await;
+    let toml = "[tables.\"public.notes\"]\nread = \"anyone\"\nrows = \"n=gt.0\"\n";
+    let gateway = Settings::for_database(&database).with_file(toml).start().await;
+    gateway.ready().await;
+    let since = begin(&gateway).await;
+    let (address, path) =
+        (gateway.address(), format!("/poll/changes/?table=notes&since={since}&wait=60"));
+    let poll = spawn(async move { http::get(address, &path).await });
+    let waits = async || gateway.metric("pgfeed_sockets").await >= 2.0;
+    eventually(PATIENCE, "the poll beside the question for it", waits).await;
+    database.run("alter table notes rename n to m").await;
+    let told = within(PATIENCE, "its answer", poll).await.expect("it ends well");
+    let told: Value = serde_json::from_str(&told.expect("an answer").body).expect("JSON");
+    let ended = json!([{"type": "unsubscribed", "id": "notes", "reason": "access_revoked"}]);
+    assert_eq!(told["messages"], ended, "{told}");
+}
