@@ -43,7 +43,10 @@ async fn polls_read_a_long_log_in_answers_that_end_between_transactions() {
         let answer = poll(&gateway, &path).await;
         let messages = answer["messages"].as_array().expect("messages");
         let count = messages.len() as u64;
-        assert!(count.is_multiple_of(EACH) && count <= 2 * EACH, "whole ones up to the limit: {count}");
+        assert!(
+            count.is_multiple_of(EACH) && count <= 2 * EACH,
+            "whole ones up to the limit: {count}"
+        );
         keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
         cursor = cursor_of(&answer);
     }
