@@ -16,7 +16,8 @@ help: ## list these commands
 	  awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 dev: postgres ## a database with sample tables and a gateway, in one command
-	$(CARGO) run --quiet -- dev
+	$(CARGO) build --locked
+	$(CARGO) run --quiet --locked -- dev
 
 test: postgres programs ## all tests: gateway, npm package, browser, against a real PostgreSQL
 	scripts/test

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::{
     io::Errno,
-    net::{SendFlags, send},
+    net::{SendFlags, Shutdown, send, shutdown},
 };
 use tokio::net::TcpStream;
 
@@ -93,6 +93,12 @@ impl Write for Pipe {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Says that nothing more comes; what the other side says can still be read.
+pub(super) fn end(pipe: &Pipe) {
+    // Where the connection is gone already, that is what was wanted.
+    shutdown(&pipe.transport.0, Shutdown::Write).unwrap_or_default();
 }
 
 /// Throws away what is there, so that the close is not lost to a reset; true at the end.

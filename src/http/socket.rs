@@ -278,6 +278,10 @@ async fn part(
         while !queue.is_empty() && pipe.transport.0.writable().await.is_ok() {
             queue.unblock();
         }
+        if is_lost {
+            // Its answer cannot be read, so we end first, as RFC 6455 §7.1.7 asks.
+            pipe::end(&pipe);
+        }
         while is_sent && pipe.transport.0.readable().await.is_ok() {
             let is_over =
                 if is_lost { pipe::is_drained(&pipe) } else { is_answered(&mut parser, &mut pipe) };

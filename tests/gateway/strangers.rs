@@ -172,6 +172,25 @@ async fn a_huge_message_ends_the_connection_and_takes_no_memory() {
 }
 
 #[tokio::test]
+async fn after_bytes_that_are_no_frame_the_gateway_ends_first_and_reads_what_was_on_its_way() {
+    let (_database, gateway) = scene(&[]).await;
+    let mut socket = TcpStream::connect(gateway.address()).await.expect("the gateway listens");
+    let mut bytes = handshake(gateway.address(), "");
+    // A text of no bytes, with a bit set that no extension was agreed on for.
+    bytes.extend([0xc1, 0x80, 1, 2, 3, 4]);
+    socket.write_all(&bytes).await.expect("it reads");
+    let mut said = Vec::new();
+    let end = within(PATIENCE, "the end of the connection", socket.read_to_end(&mut said)).await;
+    end.expect("an end and no reset");
+    let reason = said.windows(2).rposition(|it| it == 1002_u16.to_be_bytes()).expect("a close");
+    assert_eq!(said[reason - 2], 0x88, "the last thing it says");
+    // Had it closed, the first of these would be answered by a reset, and the second fail.
+    for _ in 0..2 {
+        socket.write_all(&[0; 1024]).await.expect("it still reads");
+    }
+}
+
+#[tokio::test]
 async fn a_message_of_endless_fragments_ends_the_connection() {
     let (_database, gateway) = scene(&[]).await;
     let mut witness = Witness::connect(gateway.address(), "changes/", &[]).await.expect("opens");
