@@ -87,9 +87,13 @@ pub fn join_now(shared: &Shared, ticket: &Ticket, start: &Start) -> Result<(), N
 /// Catches a subscription up until it is live.
 pub async fn run(shared: Arc<Shared>, ticket: Ticket, start: Start) {
     let hub = &shared.context.hub;
-    // Read before the cursor is held against what was noted of the table.
-    let noted = if matches!(start, Start::Cursor(_)) { hub.head() } else { 0 };
-    let begin = || CatchUp { shared: &shared, ticket: &ticket, noted, restarts: hub.restarts() };
+    let is_held = matches!(start, Start::Cursor(_)) || ticket.request.snapshot;
+    let begin = || {
+        // Read before the cursor is held against what was noted of the table, or the rows are read
+        // as the table is.
+        let noted = if is_held { hub.head() } else { 0 };
+        CatchUp { shared: &shared, ticket: &ticket, noted, restarts: hub.restarts() }
+    };
     let mut ended = begin().run(start).await;
     while let Err(Failure::Over { reason, is_told }) = ended {
         let catch_up = begin();

@@ -106,7 +106,8 @@ impl Poll {
     }
 
     async fn go_on(&self, mut to: Collector, since: &Since) -> Result<Told, Refusal> {
-        let restarts = self.context.hub.restarts();
+        // Read before the cursor is held against what was noted of the tables.
+        let told = (self.context.hub.head(), self.context.hub.restarts());
         let found = timeout(FIND_LIMIT, resume::find(&self.context, &since.cursor)).await;
         let (position, first) = match found {
             Ok(Ok(Resumed::At { position, first })) => (position, first),
@@ -130,7 +131,7 @@ impl Poll {
             }
         }
         to.settle(&cursor, false);
-        let walked = self.walk(to, position, first, restarts).await;
+        let walked = self.walk(to, position, first, told).await;
         let to = walked.map_err(|error| unread(&error))?;
         match to.over() {
             Some(reason) => self.begin(to, Some(reason)).await,

@@ -54,6 +54,26 @@ async fn polls_read_a_long_log_in_answers_that_end_between_transactions() {
 }
 
 #[tokio::test]
+async fn a_table_that_changes_is_told_by_one_answer_and_polls_go_on() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let mut cursor = begin(&gateway).await;
+    for (column, row) in [("x", 1), ("y", 2)] {
+        database.run(&format!("alter table notes add {column} integer")).await;
+        let mut kinds = Vec::new();
+        for sql in [String::new(), format!("insert into notes (id) values ({row})")] {
+            database.run(&sql).await;
+            let path = format!("/poll/changes/?table=notes&since={cursor}&wait=20");
+            let answer = poll(&gateway, &path).await;
+            let messages = answer["messages"].as_array().expect("messages");
+            kinds.extend(messages.iter().map(|it| it["type"].as_str().expect("a type").to_owned()));
+            cursor = cursor_of(&answer);
+        }
+        assert_eq!(kinds, ["subscribed", "resync", "change"], "{column}");
+    }
+}
+
+#[tokio::test]
 async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
     let database = Database::fresh().await;
     let gateway = Gateway::serving(&database).await;

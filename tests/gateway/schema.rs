@@ -191,6 +191,28 @@ async fn a_new_history_is_told_to_who_still_reads_the_old_one() {
 }
 
 #[tokio::test]
+async fn the_rows_of_a_table_that_changes_are_sent_anew_once() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    database.run("insert into notes (id) values (1)").await;
+    let mut client = Client::connect(&gateway.socket("changes/")).await;
+    let rows = json!({"type": "subscribe", "id": "notes", "table": "notes", "snapshot": true});
+    client.ask(&rows).await;
+    client.expect("live").await;
+    let mut kinds = Vec::new();
+    for sql in ["alter table notes add x integer", "insert into notes (id) values (2)"] {
+        database.run(sql).await;
+        let last = if sql.starts_with("alter") { "live" } else { "change" };
+        while kinds.last().is_none_or(|kind| kind != last) {
+            let message = client.message().await;
+            kinds.push(message["type"].as_str().expect("a type").to_owned());
+        }
+    }
+    let count = |kind: &str| kinds.iter().filter(|it| *it == kind).count();
+    assert_eq!((count("resync"), count("snapshot"), count("live")), (1, 1, 1), "{kinds:?}");
+}
+
+#[tokio::test]
 async fn a_cursor_older_than_the_log_is_told_so() {
     let (database, mut gateway, mut client) = scene().await;
     database.run("insert into notes (id) values (1)").await;

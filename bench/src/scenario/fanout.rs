@@ -33,7 +33,13 @@ async fn measure(
     let targets = bench.start(kinds, clients).await?;
     let mut all = serve(bench, targets, clients).await?;
     let case = format!("{} × 1", grouped(clients));
-    let rounds = if bench.quick { 3 } else { 5 } * if bench.clients.is_empty() { 1 } else { 10 };
+    let rounds = match (bench.quick, clients) {
+        (true, _) => 3,
+        // What the bars are about: one round differs from the next by a tenth.
+        (false, 1000) => 15,
+        (false, _) => 5,
+    };
+    let rounds = rounds * if bench.clients.is_empty() { 1 } else { 4 };
     for _ in 0..rounds {
         for served in all.iter_mut().filter(|served| !served.has_lost) {
             round(name, bench, served, &case).await?;

@@ -176,10 +176,10 @@ impl Collector {
         self.messages.extend(merged.into_iter().map(|it| it.json));
     }
 
-    /// Takes what a chunk says of its tables.
-    pub(super) fn heed(&mut self, chunk: &Chunk) {
+    /// Takes what a chunk says of its tables, where that is news.
+    pub(super) fn heed(&mut self, chunk: &Chunk, is_news: impl Fn(Notice) -> bool) {
         for sub in &mut self.subs {
-            sub.void = match chunk.notice_for(&sub.topic) {
+            sub.void = match chunk.notice_for(&sub.topic).filter(|notice| is_news(*notice)) {
                 None => continue,
                 Some(Notice::TableGone(_)) => Some(Void::Gone),
                 Some(notice) => Some(Void::Resync(notice.reason())),

@@ -8,7 +8,7 @@ use super::{Poll, collect::Collector};
 use crate::{
     change::{Position, cursor::RUNS_MAX, position::Progress},
     feed::{Chunk, LogError, LogRow, cut::Cut},
-    session::log_walk::LogWalk,
+    session::{log_walk::LogWalk, news::is_news},
     wire::reply::Resync,
 };
 
@@ -18,13 +18,14 @@ const READ_LEAST: Duration = Duration::from_secs(25);
 
 impl Poll {
     /// Goes on from a position; `first` is the first chunk of the tail that may hold more, where
-    /// the tail reaches back so far; `restarts` is what the hub told before it was looked for.
+    /// the tail reaches back so far; `noted` and `restarts` are what the hub had published, and how
+    /// often it had started over, before the position was looked for.
     pub(super) async fn walk(
         &self,
         mut to: Collector,
         from: Position,
         first: Option<u64>,
-        restarts: u64,
+        (noted, restarts): (u64, u64),
     ) -> Result<Collector, LogError> {
         let hub = &self.context.hub;
         let patience = self.deadline.max(Instant::now() + READ_LEAST);
@@ -48,6 +49,7 @@ impl Poll {
                     seq = None;
                     continue;
                 };
+                to.heed(&chunk, |notice| is_news(notice, &chunk, &from, noted));
                 self.by_chunk(&mut to, &chunk, &from, chunk.seq > began);
                 (reached, seq) = (chunk.position.clone(), Some(chunk.seq));
                 continue;
@@ -67,7 +69,6 @@ impl Poll {
         let is_wanted = |row: &LogRow| {
             if row.xid == 0 { is_new } else { !from.has(row.id, row.xid) }
         };
-        to.heed(chunk);
         self.take(to, &chunk.rows, Some(&chunk.start), is_wanted);
         if let Some(mark) = chunk.cursor.as_ref().filter(|_| !to.is_full()) {
             self.reach_text(to, &mark.text, !chunk.is_whole);
