@@ -186,11 +186,7 @@ impl Shared {
         };
         state.subscriptions.insert(id, subscription);
         metrics::gauge!("pgfeed_subscriptions").increment(1);
-        if self.queue.encoding() == Encoding::EventStream {
-            let topics = state.subscriptions.values().map(|it| it.topic.spec.shape());
-            let shapes: Vec<String> = topics.collect();
-            self.queue.telling(|it| it.set_shapes(&shapes));
-        }
+        self.note_shapes(&state);
         Some(ticket)
     }
 
@@ -240,7 +236,10 @@ impl Shared {
 
     /// Ends a subscription; false where there is none.
     pub fn remove(&self, id: &str) -> bool {
-        let Some(subscription) = self.state().subscriptions.remove(id) else { return false };
+        let mut state = self.state();
+        let Some(subscription) = state.subscriptions.remove(id) else { return false };
+        self.note_shapes(&state);
+        drop(state);
         self.end(&subscription);
         true
     }
@@ -252,6 +251,7 @@ impl Shared {
             return false;
         }
         let subscription = state.subscriptions.remove(&ticket.request.id);
+        self.note_shapes(&state);
         drop(state);
         subscription.is_some_and(|subscription| {
             self.end(&subscription);
@@ -274,7 +274,10 @@ impl Shared {
         state.members.remove(&topic);
         let ids = state.live_ids(topic);
         metrics::gauge!("pgfeed_subscriptions").decrement(count(ids.len()));
-        ids.iter().filter_map(|id| Some(state.subscriptions.remove(id)?.request)).collect()
+        let ended = ids.iter().filter_map(|id| Some(state.subscriptions.remove(id)?.request));
+        let ended = ended.collect();
+        self.note_shapes(&state);
+        ended
     }
 
     /// The live subscriptions of a topic whose members were taken from it, not live any more.
@@ -318,6 +321,15 @@ impl Shared {
         };
         let live = self.queue.live().into_iter();
         live.filter_map(|(id, from)| Some((topic(id)?, from))).collect()
+    }
+
+    /// Cursors of an event stream are told with the shapes of what it has from now on.
+    fn note_shapes(&self, state: &State) {
+        if self.queue.encoding() == Encoding::EventStream {
+            let topics = state.subscriptions.values().map(|it| it.topic.spec.shape());
+            let shapes: Vec<String> = topics.collect();
+            self.queue.telling(|it| it.set_shapes(&shapes));
+        }
     }
 
     fn end(&self, subscription: &Subscription) {

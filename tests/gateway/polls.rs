@@ -74,6 +74,24 @@ async fn a_table_that_changes_is_told_by_one_answer_and_polls_go_on() {
 }
 
 #[tokio::test]
+async fn the_cursor_beside_the_end_of_one_of_many_tables_is_that_of_the_others() {
+    let database = Database::fresh().await;
+    let gateway = Gateway::serving(&database).await;
+    let tables = ["notes", "items", "courses", "profiles", "roles", "registrations"];
+    let path = |tables: &[&str]| format!("/poll/changes/?table={}&wait=20", tables.join(","));
+    let begun = poll(&gateway, &path(&tables)).await;
+    database.run("select pgfeed.unwatch('items')").await;
+    let since = cursor_of(&begun);
+    let told = poll(&gateway, &format!("{}&since={since}", path(&tables))).await;
+    assert_eq!(told["messages"][0]["type"], "unsubscribed", "{told}");
+    let others = tables.map(|table| if table == "items" { "notes" } else { table });
+    database.run("insert into notes (id) values (1)").await;
+    let since = cursor_of(&told);
+    let told = poll(&gateway, &format!("{}&since={since}", path(&others[1..]))).await;
+    assert_eq!(told["messages"][0]["type"], "change", "{told}");
+}
+
+#[tokio::test]
 async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
     let database = Database::fresh().await;
     let gateway = Gateway::serving(&database).await;

@@ -232,7 +232,8 @@ impl Collector {
     /// The answer: what lies before the last position that may be told.
     pub(super) fn answer(mut self) -> Answer {
         self.messages.truncate(self.settled);
-        let shapes: Vec<String> = self.subs.iter().map(Sub::shape).collect();
+        let going_on = self.subs.iter().filter(|sub| !sub.is_ended);
+        let shapes: Vec<String> = going_on.map(Sub::shape).collect();
         let cursor = self.cursor + &suffix(&shapes);
         Answer { messages: self.messages, cursor, is_partial: self.is_partial }
     }
