@@ -67,6 +67,8 @@ pub struct Joined {
     pub mark: CursorMark,
     /// The newest chunk that it does not get by topic.
     pub after: u64,
+    /// The client's shard has handed over all chunks up to there.
+    pub is_delivered: bool,
 }
 
 /// How a client takes part in a topic that one of its subscriptions joins.
@@ -78,6 +80,8 @@ pub enum Member {
     Already,
     /// The subscription ended meanwhile.
     Cancelled,
+    /// Another of its subscriptions still gets by topic what this one has already.
+    Undelivered,
 }
 
 /// Why a subscription cannot join now.
@@ -89,6 +93,9 @@ pub enum NotYet {
     Unsettled,
     /// The topic has ended: its table is another one now.
     Ended,
+    /// Chunks that the subscription has are still to be handed to another one of the client's on
+    /// the same topic; told by topic, they would be taken for changes of both.
+    Undelivered,
 }
 
 impl Hub {
@@ -210,11 +217,13 @@ impl Hub {
         if !state.has(topic.id) {
             return Err(NotYet::Ended);
         }
-        let joined = Joined { position, mark, after: head };
+        let is_delivered = !self.shard(client).has_chunks();
+        let joined = Joined { position, mark, after: head, is_delivered };
         match replay(&missing, &joined) {
             Member::New => self.shard(client).push(Command::Join { client, topic: topic.id }),
             Member::Already => {}
             Member::Cancelled => return Err(NotYet::Ended),
+            Member::Undelivered => return Err(NotYet::Undelivered),
         }
         Ok(joined)
     }

@@ -89,6 +89,11 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    /// Whether a chunk waits, or is being delivered.
+    pub fn has_chunks(&self) -> bool {
+        self.chunks.load(Ordering::Acquire) > 0
+    }
+
     /// Waits until there is room for a chunk.
     pub async fn has_room(&self) {
         while self.chunks.load(Ordering::Acquire) >= CHUNKS_MAX

@@ -9,7 +9,9 @@ mod by_log;
 
 pub(super) use beginning::Beginning;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
 
 use super::{
     context,
@@ -35,6 +37,10 @@ use crate::{
         reply::{self, Resync},
     },
 };
+
+/// How long to wait for a shard that has more to deliver, or for a client to read on: what comes
+/// meanwhile comes no later, only by `sub` instead of `topic`.
+const DELIVERED_WITHIN: Duration = Duration::from_millis(3);
 
 /// How a subscription begins.
 #[derive(Debug)]
@@ -70,7 +76,7 @@ pub fn filter(
 pub fn join_now(shared: &Shared, ticket: &Ticket, start: &Start) -> Result<(), NotYet> {
     let tell = |_: &[Arc<Chunk>], joined: &Joined| {
         let member = shared.set_live(ticket, joined);
-        if member != Member::Cancelled {
+        if matches!(member, Member::New | Member::Already) {
             let over = match start {
                 Start::Over { reason, is_told } => Some((*reason, *is_told)),
                 Start::Now | Start::Cursor(_) => None,
@@ -170,13 +176,14 @@ impl CatchUp<'_> {
     async fn begin_now(&self) -> Result<(), Failure> {
         let mut heads = self.shared.context.hub.heads();
         loop {
-            match join_now(self.shared, self.ticket, &Start::Now) {
+            let not_yet = match join_now(self.shared, self.ticket, &Start::Now) {
                 Ok(()) => return Ok(()),
                 Err(NotYet::Ended) => return Err(Failure::Ended),
-                Err(_) => {}
-            }
+                Err(not_yet) => not_yet,
+            };
             if let Some((position, seq, mark)) = self.shared.context.hub.now()
-                && self.shared.context.hub.chunk(seq + 1).is_some()
+                && (not_yet == NotYet::Undelivered
+                    || self.shared.context.hub.chunk(seq + 1).is_some())
             {
                 Beginning::at(&mark.text).tell(self.shared, self.ticket);
                 return self.walk_tail(seq, position, mark).await;
@@ -191,6 +198,7 @@ impl CatchUp<'_> {
             match join_now(self.shared, self.ticket, &Start::Over { reason, is_told }) {
                 Ok(()) => return Ok(()),
                 Err(NotYet::Ended) => return Err(Failure::Ended),
+                Err(NotYet::Undelivered) => sleep(DELIVERED_WITHIN).await,
                 Err(_) => heads.changed().await.unwrap_or_default(),
             }
         }
@@ -253,6 +261,10 @@ impl CatchUp<'_> {
                 Err(NotYet::Ended) => return Err(Failure::Ended),
                 Err(NotYet::Unsettled) if hub.head() <= seq => {
                     heads.changed().await.unwrap_or_default();
+                }
+                Err(NotYet::Undelivered) => {
+                    self.shared.queue.has_room().await;
+                    sleep(DELIVERED_WITHIN).await;
                 }
                 Err(_) => {}
             }
@@ -355,7 +367,7 @@ impl CatchUp<'_> {
                 return Member::Cancelled;
             };
             let member = shared.set_live(self.ticket, joined);
-            if member == Member::Cancelled {
+            if matches!(member, Member::Cancelled | Member::Undelivered) {
                 return member;
             }
             for frames in &frames {

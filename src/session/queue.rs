@@ -251,6 +251,11 @@ impl Queue {
         self.inner().lag = Some(Box::new(Lag { seq, position }));
     }
 
+    /// Whether the session still has chunks to fetch that were not taken.
+    pub fn is_lagging(&self) -> bool {
+        self.inner().lag.is_some()
+    }
+
     /// Ends the lag if every chunk up to `head` has been taken; from there the shard serves
     /// again. `head` is asked for under the queue's lock: a chunk that the shard holds back
     /// because of the lag is in the tail by then.

@@ -221,10 +221,12 @@ impl Shared {
     pub fn set_live(&self, ticket: &Ticket, joined: &Joined) -> Member {
         let mut state = self.state();
         let topic = ticket.topic.id;
-        match state.current(ticket) {
-            Some(subscription) => subscription.is_live = true,
-            None => return Member::Cancelled,
+        let is_followed = state.members.contains_key(&topic);
+        let Some(subscription) = state.current(ticket) else { return Member::Cancelled };
+        if is_followed && (!joined.is_delivered || self.queue.is_lagging()) {
+            return Member::Undelivered;
         }
+        subscription.is_live = true;
         let members = state.members.entry(topic).or_default();
         *members += 1;
         if *members > 1 {

@@ -224,3 +224,27 @@ async fn who_joins_while_behind_is_not_told_what_was_before() {
     let told: Vec<&Value> = client.changes("items").iter().map(|it| &it.key["id"]).collect();
     assert_eq!(told, [&json!(2)]);
 }
+
+#[tokio::test]
+async fn a_second_subscription_of_a_table_is_not_told_what_only_the_first_lacks() {
+    let database = Database::fresh().await;
+    let settings = Settings::for_database(&database);
+    let gateway = settings.with("LIMITS__QUEUE_BYTES_MAX", "65536").start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    // It does not read from here on.
+    let flood = "select n, repeat('x', 10000) from generate_series(1, 1000) n";
+    database.run(&format!("insert into notes (id, body) {flood}")).await;
+    let behind = async || gateway.metric("pgfeed_changes_total").await >= 1_000.0;
+    eventually(PATIENCE, "the gateway to have read it", behind).await;
+    client.ask(&json!({"type": "subscribe", "id": "second", "table": "notes"})).await;
+    let joined = async || gateway.metric("pgfeed_subscriptions").await >= 2.0;
+    eventually(PATIENCE, "the second subscription", joined).await;
+    database.run("insert into notes (id) values (1001)").await;
+    client.until_applied("notes", 1_001).await;
+    client.until_applied("second", 1).await;
+    database.run("insert into notes (id) values (1002)").await;
+    client.until_applied("second", 2).await;
+    let told: Vec<&Value> = client.changes("second").iter().map(|it| &it.key["id"]).collect();
+    assert_eq!(told, [&json!(1_001), &json!(1_002)]);
+}
