@@ -83,6 +83,29 @@ fn a_topic_that_cannot_be_told_takes_nothing_from_the_others() {
     assert!(told[0].json.starts_with(b"{\"type\":\"change\",\"topic\":\"2\""));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_joins_is_told_whether_the_shard_has_delivered_what_was_before() {
+    let (hub, topic) = scene("n=gt.0");
+    let client = ClientId(1);
+    let is_delivered = |hub: &Hub| {
+        let joined = hub.join(client, &topic, None, |_, _| Member::Already);
+        joined.expect("the feed is settled").is_delivered
+    };
+    assert!(is_delivered(&hub), "nothing waits");
+    let change = sample::change(&topic.spec.table, Operation::Insert);
+    publish(&hub, Change { new: Some(Row::new("{\"id\":1,\"n\":1}")), ..change });
+    assert!(!is_delivered(&hub), "no shard runs yet");
+    let shards = hub.run_shards(1_000);
+    while hub.shard(client).has_chunks() {
+        tokio::task::yield_now().await;
+    }
+    assert!(is_delivered(&hub));
+    hub.close();
+    for shard in shards {
+        shard.await.expect("a shard ends well");
+    }
+}
+
 /// Runs a relay over what is written until the hub has so many chunks; gives them.
 async fn relayed(follows: Vec<Follow>, changes: Vec<Change>, chunks: u64) -> Vec<Arc<Chunk>> {
     let hub = Hub::new(64 * 1024 * 1024, || {});
