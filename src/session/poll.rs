@@ -120,13 +120,15 @@ impl Poll {
             return self.begin(to, Some(Resync::ShapeChanged)).await;
         }
         let history = &self.context.history;
-        if to.subs.iter().any(|sub| position.tick.id < history.since(&sub.topic().spec.table)) {
+        let is_older = |sub: &Sub| position.tick.id < history.since(&sub.topic().spec.table);
+        if to.subs.iter().any(is_older) && self.requests.iter().any(|request| request.snapshot) {
             return self.begin(to, Some(Resync::TableChanged)).await;
         }
+        to.subs.iter_mut().filter(|sub| is_older(sub)).for_each(Sub::is_changed);
         let cursor = since.cursor.to_text();
         for sub in &to.subs {
             // The position is good; the rows that the client holds are not.
-            if !since.admits(&sub.shape()) {
+            if !since.admits(&sub.shape()) && !sub.is_void() {
                 to.messages.extend(sub.start(&cursor, Some(Resync::ShapeChanged)));
             }
         }

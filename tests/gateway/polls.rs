@@ -92,6 +92,53 @@ async fn the_cursor_beside_the_end_of_one_of_many_tables_is_that_of_the_others()
 }
 
 #[tokio::test]
+async fn a_table_that_changed_between_polls_costs_the_others_nothing() {
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    let path = |since: &str| format!("/poll/changes/?table=notes,items&wait=20&since={since}");
+    let mut cursor = cursor_of(&poll(&gateway, "/poll/changes/?table=notes,items").await);
+    // In memory, and by the log of a gateway that was not there.
+    for (id, column) in [(1, "x"), (2, "y")] {
+        if id == 2 {
+            gateway.kill().await;
+        }
+        database.run(&format!("insert into items (id) values ({id})")).await;
+        database.run(&format!("insert into notes (id) values ({id})")).await;
+        database.run(&format!("alter table notes add {column} integer")).await;
+        database.run(&format!("insert into items (id) values ({id}0)")).await;
+        if id == 2 {
+            gateway.restart().await;
+            gateway.ready().await;
+        } else {
+            let told = async || gateway.metric("pgfeed_changes_total").await >= 3.0;
+            eventually(PATIENCE, "the gateway to have read it", told).await;
+        }
+        let (mut items, mut notes) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            if items.last() == Some(&(id * 10)) && !notes.is_empty() {
+                break;
+            }
+            let answer = poll(&gateway, &path(&cursor)).await;
+            for message in answer["messages"].as_array().expect("messages") {
+                let is_change = message["type"] == "change";
+                match message["table"].as_str() {
+                    Some("items") if is_change => {
+                        items.push(message["key"]["id"].as_i64().expect("a key"));
+                    }
+                    _ if message["type"] == "resync" => {
+                        notes.push((message["id"].clone(), message["reason"].clone()));
+                    }
+                    _ => {}
+                }
+            }
+            cursor = cursor_of(&answer);
+        }
+        assert_eq!(items, [id, id * 10]);
+        assert_eq!(notes, [(json!("notes"), json!("table_changed"))]);
+    }
+}
+
+#[tokio::test]
 async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
     let database = Database::fresh().await;
     let gateway = Gateway::serving(&database).await;

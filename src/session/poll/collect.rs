@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
+    change::Cursor,
     feed::{
         Body, Chunk, Hub, LogRow, Notice, Topic, TopicSpec, encode::Addressee, route::messages_of,
     },
@@ -87,6 +88,16 @@ impl Sub {
         });
         let resync = reason.map(|reason| reply::resync(&self.request.id, reason, cursor).into());
         std::iter::once(subscribed.into()).chain(resync).collect()
+    }
+
+    /// What it was told is void, for its table is another one since.
+    pub(super) fn is_changed(&mut self) {
+        self.void = Some(Void::Resync(Resync::TableChanged));
+    }
+
+    /// Whether it is to be told that what it was told is void.
+    pub(super) fn is_void(&self) -> bool {
+        self.void.is_some()
     }
 
     fn is_of(&self, oid: u32) -> bool {
@@ -195,10 +206,18 @@ impl Collector {
         context: &Context,
         spec: impl Fn(&Subscribe) -> Result<TopicSpec, Refusal>,
     ) {
+        let tick = Cursor::parse(cursor).map_or(i64::MAX, |cursor| cursor.tick);
         for sub in self.subs.iter_mut().filter(|it| !it.is_ended) {
-            let Some(void) = sub.void.take() else { continue };
-            self.is_full = true;
+            let Some(void) = sub.void else { continue };
             let now = spec(&sub.request).and_then(|spec| topic(&context.hub, &spec));
+            // A position from before the change would be refused for it again.
+            if let (Void::Resync(Resync::TableChanged), Ok(topic)) = (void, &now)
+                && tick < context.history.since(&topic.spec.table)
+            {
+                continue;
+            }
+            sub.void = None;
+            self.is_full = true;
             match (void, now) {
                 // The rows are read at one position for all.
                 (Void::Resync(reason), Ok(_)) if sub.request.snapshot => self.over = Some(reason),

@@ -41,6 +41,10 @@ impl Poll {
                 if hub.restarts() != restarts {
                     to.start_over(Resync::HistoryChanged);
                 }
+                if cut.may_tell() && !to.is_full() {
+                    // The same place by a newer tick.
+                    self.reach_text(&mut to, &newest.cursor().to_text(), cut.is_partial);
+                }
                 (reached, seq) = (newest, Some(at));
                 continue;
             };
