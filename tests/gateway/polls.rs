@@ -139,6 +139,36 @@ async fn a_table_that_changed_between_polls_costs_the_others_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_full_does_not_lead_back_behind_what_came_before() {
+    let database = Database::fresh().await;
+    let mut gateway = Gateway::serving(&database).await;
+    let begun = begin(&gateway).await;
+    let sessions = [database.connect().await, database.connect().await];
+    let insert = |id: u32| format!("insert into notes (id) values ({id})");
+    sessions[0].batch_execute(&format!("begin; {}", insert(1))).await.expect("it is written");
+    database.run(&insert(2)).await;
+    sessions[1].batch_execute(&format!("begin; {}", insert(3))).await.expect("it is written");
+    let path = |since: &str| format!("/poll/changes/?table=notes&wait=20&limit=1&since={since}");
+    let mut answer = poll(&gateway, &path(&begun)).await;
+    gateway.kill().await;
+    for session in &sessions {
+        session.batch_execute("commit").await.expect("it is committed");
+    }
+    gateway.restart().await;
+    gateway.ready().await;
+    let mut keys = Vec::new();
+    loop {
+        let messages = answer["messages"].as_array().expect("messages");
+        keys.extend(messages.iter().map(|it| it["key"]["id"].as_u64().expect("a key")));
+        if keys.len() >= 3 {
+            break;
+        }
+        answer = poll(&gateway, &path(&cursor_of(&answer))).await;
+    }
+    assert_eq!(keys, [2, 1, 3]);
+}
+
+#[tokio::test]
 async fn a_poll_may_end_inside_a_very_large_transaction_and_says_so() {
     let database = Database::fresh().await;
     let gateway = Gateway::serving(&database).await;

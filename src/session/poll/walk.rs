@@ -16,6 +16,13 @@ use crate::{
 /// once. Proxies cut what is silent for a minute.
 const READ_LEAST: Duration = Duration::from_secs(25);
 
+/// Which places of a chunk may be told.
+#[derive(Clone, Copy)]
+struct Tells {
+    within: bool,
+    behind: bool,
+}
+
 impl Poll {
     /// Goes on from a position; `first` is the first chunk of the tail that may hold more, where
     /// the tail reaches back so far; `noted` and `restarts` are what the hub had published, and how
@@ -33,11 +40,15 @@ impl Poll {
         // What only a NOTIFY told stands in no log and at no position: new is what comes now.
         let began = hub.head();
         let mut reached = from.clone();
+        // How many of the rows that the position names are still to come. A place before the last
+        // of them is not told: it would lead the client back.
+        let mut named = from.since.ids.count();
         let mut seq = first.map(|first| first - 1);
         while !to.is_full() {
             let Some(at) = seq else {
                 let Some((newest, at, cut)) = hub.newest() else { break };
-                self.by_log(&mut to, &reached, (&newest, cut), patience).await?;
+                self.by_log(&mut to, (&reached, &from), (&newest, cut), patience).await?;
+                named = 0;
                 if hub.restarts() != restarts {
                     to.start_over(Resync::HistoryChanged);
                 }
@@ -54,7 +65,11 @@ impl Poll {
                     continue;
                 };
                 to.heed(&chunk, |notice| is_news(notice, &chunk, &from, noted));
-                self.by_chunk(&mut to, &chunk, &from, chunk.seq > began);
+                let is_named = |row: &&LogRow| from.since.ids.contains(row.id);
+                let left = named.saturating_sub(chunk.rows.iter().filter(is_named).count() as u64);
+                let tells = Tells { within: named == 0, behind: left == 0 };
+                self.by_chunk(&mut to, &chunk, &from, (chunk.seq > began, tells));
+                named = left;
                 (reached, seq) = (chunk.position.clone(), Some(chunk.seq));
                 continue;
             }
@@ -69,26 +84,32 @@ impl Poll {
         Ok(to)
     }
 
-    fn by_chunk(&self, to: &mut Collector, chunk: &Arc<Chunk>, from: &Position, is_new: bool) {
+    fn by_chunk(
+        &self,
+        to: &mut Collector,
+        chunk: &Arc<Chunk>,
+        from: &Position,
+        (is_new, tells): (bool, Tells),
+    ) {
         let is_wanted = |row: &LogRow| {
             if row.xid == 0 { is_new } else { !from.has(row.id, row.xid) }
         };
-        self.take(to, &chunk.rows, Some(&chunk.start), is_wanted);
-        if let Some(mark) = chunk.cursor.as_ref().filter(|_| !to.is_full()) {
+        self.take(to, &chunk.rows, Some(&chunk.start).filter(|_| tells.within), is_wanted);
+        if let Some(mark) = chunk.cursor.as_ref().filter(|_| tells.behind && !to.is_full()) {
             self.reach_text(to, &mark.text, !chunk.is_whole);
         }
     }
 
-    /// Goes by the log. Past `deadline` it ends where it may; the poll goes on from there.
+    /// Goes by the log, and leaves out what is `known`. Past `deadline` it ends where it may; the poll goes on from there.
     async fn by_log(
         &self,
         to: &mut Collector,
-        from: &Position,
+        (from, known): (&Position, &Position),
         until: (&Position, Cut),
         deadline: Instant,
     ) -> Result<(), LogError> {
         let mut walk = LogWalk::begin(&self.context, from, until).await?;
-        while let Some(stretch) = walk.next(|_| true).await? {
+        while let Some(stretch) = walk.next(|row| !known.has(row.id, row.xid)).await? {
             let start = Some(&stretch.start).filter(|_| stretch.is_settled_within);
             self.take(to, &stretch.rows, start, |_| true);
             if let Some(cursor) = stretch.cursor.filter(|_| !to.is_full()) {
