@@ -100,7 +100,8 @@ impl Poll {
         }
     }
 
-    /// Goes by the log, and leaves out what is `known`. Past `deadline` it ends where it may; the poll goes on from there.
+    /// Goes by the log, and leaves out what is `known`. Past `deadline` it ends where it may; the
+    /// poll goes on from there.
     async fn by_log(
         &self,
         to: &mut Collector,
