@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// JSON object on one line. Numbers keep their digits and columns their order. It is not parsed
 /// into a value tree: legal rows nest deeper than `serde_json::Value` allows and carry numbers
 /// that no `f64` holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row(Arc<str>);
 
 impl Row {

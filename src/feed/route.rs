@@ -23,14 +23,13 @@ use crate::{
 pub struct RouteBuilder {
     messages: Vec<Message>,
     enters: Vec<String>,
-    entered: HashSet<RowText>,
+    entered: HashSet<Row>,
     run_xid: u64,
+    /// The run's last row. Its `enter`s have the place of it among the changes of other topics.
+    run_order: u32,
     is_unknown: bool,
     bytes: usize,
 }
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct RowText(String);
 
 impl RouteBuilder {
     /// Judges a change and adds what it means to the topic; `order` rises from row to row.
@@ -49,16 +48,16 @@ impl RouteBuilder {
         let Encoded { leave, message } = encode(topic, addressee, change, images, &effect);
         self.bytes += [&leave, &message].into_iter().flatten().map(String::len).sum::<usize>();
         if let Some(leave) = leave {
-            let text = |row: &Option<Row>| RowText(row.as_ref().map_or("", Row::text).to_owned());
-            if self.run_xid != change.xid || self.entered.contains(&text(&change.old)) {
-                self.flush(order);
+            let is_again = change.old.as_ref().is_some_and(|old| self.entered.contains(old));
+            if self.run_xid != change.xid || is_again {
+                self.flush();
             }
-            self.run_xid = change.xid;
-            self.entered.insert(text(&change.new));
+            (self.run_xid, self.run_order) = (change.xid, order);
+            self.entered.extend(change.new.clone());
             self.push(order, leave);
             self.enters.extend(message);
         } else if let Some(message) = message {
-            self.flush(order);
+            self.flush();
             self.push(order, message);
         }
     }
@@ -78,14 +77,14 @@ impl RouteBuilder {
 
     /// The messages; or nothing where a change could not be judged.
     pub fn finish(mut self) -> Result<Vec<Message>, Unjudged> {
-        self.flush(u32::MAX);
+        self.flush();
         if self.is_unknown { Err(Unjudged) } else { Ok(self.messages) }
     }
 
-    fn flush(&mut self, order: u32) {
+    fn flush(&mut self) {
         self.entered.clear();
         for json in std::mem::take(&mut self.enters) {
-            self.push(order, json);
+            self.push(self.run_order, json);
         }
     }
 
@@ -143,3 +142,6 @@ fn merged(mut each: Vec<Vec<Message>>) -> Vec<Message> {
     merged.sort_by_key(|message| message.order);
     merged
 }
+
+#[cfg(test)]
+mod tests;

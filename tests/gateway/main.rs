@@ -14,6 +14,7 @@ mod feed;
 mod feeds;
 mod frozen;
 mod herd;
+mod keys;
 mod large;
 mod metrics;
 mod moves;
