@@ -22,13 +22,21 @@ pub enum Addressee<'a> {
     Subscription(&'a str),
 }
 
-/// One change's messages for one topic: what leaves, and what comes or stays.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Encoded {
-    /// A key change's `leave`, which goes before the `enter`s of its statement.
-    pub leave: Option<String>,
-    /// Everything else.
-    pub message: Option<String>,
+/// One change's messages for one topic.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Encoded {
+    /// It cannot be told.
+    Nothing,
+    /// What is told where it stands.
+    Message(String),
+    /// A change of the key: a statement's `leave`s go before its `enter`s, also of those of its
+    /// rows that only come into the set by it or only go.
+    Move {
+        /// The row goes from its former key.
+        leave: Option<String>,
+        /// The row comes under its new key.
+        enter: Option<String>,
+    },
 }
 
 /// Encodes what a change means for a topic.
@@ -40,22 +48,26 @@ pub fn encode(
     effect: &Effect,
 ) -> Encoded {
     let message = Message { topic, addressee, change, images };
-    let mut encoded = Encoded::default();
     match effect {
-        Effect::Enter(now) => encoded.message = Some(message.row("enter", now, None)),
+        Effect::Enter(now) if images.moves => {
+            Encoded::Move { leave: None, enter: Some(message.row("enter", now, None)) }
+        }
+        Effect::Enter(now) => Encoded::Message(message.row("enter", now, None)),
         Effect::Update { before, now } => {
-            encoded.message = Some(message.row("update", now, Some(before)));
+            Encoded::Message(message.row("update", now, Some(before)))
         }
-        Effect::Leave(Some(before)) => encoded.message = Some(message.row("leave", before, None)),
-        Effect::Leave(None) => encoded.message = Some(message.leave()),
+        Effect::Leave(Some(before)) => Encoded::Message(message.row("leave", before, None)),
+        Effect::Leave(None) if images.moves => {
+            Encoded::Move { leave: Some(message.leave()), enter: None }
+        }
+        Effect::Leave(None) => Encoded::Message(message.leave()),
         Effect::Move(now) => {
-            encoded.leave = Some(message.leave());
-            encoded.message = Some(message.row("enter", now, None));
+            let enter = Some(message.row("enter", now, None));
+            Encoded::Move { leave: Some(message.leave()), enter }
         }
-        Effect::Clear => encoded.message = Some(message.clear()),
-        Effect::Unknown => {}
+        Effect::Clear => Encoded::Message(message.clear()),
+        Effect::Unknown => Encoded::Nothing,
     }
-    encoded
 }
 
 /// The database's clock as it stands in `at`: RFC 3339 with six digits.

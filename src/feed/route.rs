@@ -16,9 +16,9 @@ use crate::{
 /// A topic's messages of a run of log rows, being put together.
 ///
 /// A statement's `leave`s go before its `enter`s, so that a set kept by key survives keys that
-/// are passed on from row to row. The log does not tell statements apart, so what counts as one
-/// is a run of key changes of one transaction in which no row is changed twice: a row that a
-/// second statement changes again is known by its image.
+/// are passed on from row to row, over the edge of the set too. The log does not tell statements
+/// apart, so what counts as one is a run of key changes of one transaction in which no row is
+/// changed twice: a row that a second statement changes again is known by its image.
 #[derive(Debug, Default)]
 pub struct RouteBuilder {
     messages: Vec<Message>,
@@ -40,25 +40,32 @@ impl RouteBuilder {
         (order, change): (u32, &Change),
         images: &Images<'_>,
     ) {
-        let Some(effect) = judge(topic, change, images) else { return };
+        let Some(effect) = judge(topic, change, images) else {
+            return self.follow(change);
+        };
         self.is_unknown |= effect == Effect::Unknown;
         if self.is_unknown {
             return;
         }
-        let Encoded { leave, message } = encode(topic, addressee, change, images, &effect);
-        self.bytes += [&leave, &message].into_iter().flatten().map(String::len).sum::<usize>();
-        if let Some(leave) = leave {
-            let is_again = change.old.as_ref().is_some_and(|old| self.entered.contains(old));
-            if self.run_xid != change.xid || is_again {
+        match encode(topic, addressee, change, images, &effect) {
+            Encoded::Nothing => {}
+            Encoded::Message(message) => {
+                self.bytes += message.len();
                 self.flush();
+                self.push(order, message);
             }
-            (self.run_xid, self.run_order) = (change.xid, order);
-            self.entered.extend(change.new.clone());
-            self.push(order, leave);
-            self.enters.extend(message);
-        } else if let Some(message) = message {
-            self.flush();
-            self.push(order, message);
+            Encoded::Move { leave, enter } => {
+                self.bytes +=
+                    [&leave, &enter].into_iter().flatten().map(String::len).sum::<usize>();
+                self.go_on(order, change);
+                if let Some(leave) = leave {
+                    self.push(order, leave);
+                }
+                if enter.is_some() {
+                    self.entered.extend(change.new.clone());
+                }
+                self.enters.extend(enter);
+            }
         }
     }
 
@@ -79,6 +86,26 @@ impl RouteBuilder {
     pub fn finish(mut self) -> Result<Vec<Message>, Unjudged> {
         self.flush();
         if self.is_unknown { Err(Unjudged) } else { Ok(self.messages) }
+    }
+
+    /// A row of the run that is changed unseen is known by its new image from then on.
+    fn follow(&mut self, change: &Change) {
+        // Looking a row up costs its length, and most changes are unseen by most topics.
+        if !self.entered.is_empty()
+            && let (Some(old), Some(new)) = (&change.old, &change.new)
+            && self.entered.remove(old)
+        {
+            self.entered.insert(new.clone());
+        }
+    }
+
+    /// Goes on with the run of key changes, or begins another one.
+    fn go_on(&mut self, order: u32, change: &Change) {
+        let is_again = change.old.as_ref().is_some_and(|old| self.entered.contains(old));
+        if self.run_xid != change.xid || is_again {
+            self.flush();
+        }
+        (self.run_xid, self.run_order) = (change.xid, order);
     }
 
     fn flush(&mut self) {
