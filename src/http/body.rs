@@ -15,9 +15,12 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use tokio::sync::Notify;
 
-use crate::{session::Transport, wire::Encoding};
+use crate::{
+    session::Transport,
+    wire::{Encoding, frame::ends_event},
+};
 
-/// What waits here at most, but for one larger buffer.
+/// What waits here at most, but for one larger buffer and the end of its event.
 const BYTES_MAX: usize = 64 * 1024;
 
 /// Buffers smaller than this are joined: each would be a chunk of the transfer on its own.
@@ -115,7 +118,9 @@ impl Shared {
         }
         let mut taken = 0;
         for bytes in pending {
-            if inner.bytes >= BYTES_MAX {
+            // An event is taken whole: the rest of what waits may be dropped, and a last word come
+            // in its place.
+            if inner.bytes >= BYTES_MAX && !ends_event(bytes) {
                 break;
             }
             inner.bytes += bytes.len();
@@ -203,13 +208,16 @@ impl Drop for Body {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, io};
+    use std::{collections::VecDeque, io, sync::Arc};
 
     use bytes::Bytes;
     use futures::StreamExt as _;
 
-    use super::{BYTES_MAX, pair};
-    use crate::{session::Transport as _, wire::Encoding};
+    use super::{BYTES_MAX, Outlet, pair};
+    use crate::{
+        session::{Queue, Transport as _, telling::Telling},
+        wire::{Encoding, Frames},
+    };
 
     #[tokio::test]
     async fn a_full_body_blocks_and_says_when_there_is_room() {
@@ -229,6 +237,31 @@ mod tests {
         assert!(body.next().await.expect("it says so").is_err());
         drop(body);
         assert!(outlet.is_gone());
+    }
+
+    #[tokio::test]
+    async fn an_event_is_taken_whole_so_that_the_last_word_of_a_queue_is_one_too() {
+        let large = format!("\"{}\"", "x".repeat(BYTES_MAX));
+        for (is_told, end) in [(true, "\nid:abc\n\n"), (false, "\n\n")] {
+            let (outlet, mut body) = pair(Encoding::EventStream);
+            let outlet = Arc::new(outlet);
+            let queue = Queue::new(Arc::<Outlet>::clone(&outlet), 1024 * 1024);
+            if !is_told {
+                queue.telling(Telling::withhold);
+            }
+            // What its end takes for a connection of its own is another buffer.
+            queue.push(&Frames::with_cursor_beside(large.clone(), "abc"));
+            queue.push(&Frames::one("{}"));
+            queue.end_with("data:last\n\n".into());
+            let mut text = body.next().await.expect("there is more").expect("it is whole").to_vec();
+            queue.unblock();
+            outlet.end();
+            while let Some(bytes) = body.next().await {
+                text.extend_from_slice(&bytes.expect("it is whole"));
+            }
+            let text = String::from_utf8(text).expect("UTF-8");
+            assert_eq!(text, format!("data:{large}{end}data:last\n\n"));
+        }
     }
 
     #[tokio::test]

@@ -221,6 +221,12 @@ impl Frames {
     }
 }
 
+/// Whether a buffer of an event stream is no event but the end of the one before it: its id line
+/// ends with shapes, or its data with a line break. See [`Events`].
+pub fn ends_event(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(b'~' | b'\n'))
+}
+
 /// JSON texts behind each other; a line ends each, a comma stands between.
 fn join(messages: impl IntoIterator<Item = Message>, with: &[u8]) -> Bytes {
     let mut bytes = Vec::new();

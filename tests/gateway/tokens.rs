@@ -7,8 +7,10 @@ use tokio::time::Duration;
 use crate::support::{
     client::Heard,
     database::Database,
+    follower::Way,
     gateway::{Gateway, Settings},
-    tokens::{Issuer, SECRET, forged, token},
+    reader::Reader,
+    tokens::{Issuer, SECRET, forged, token, token_for},
     wait::{PATIENCE, eventually},
     witness::Witness,
 };
@@ -247,4 +249,27 @@ async fn where_keys_cannot_be_had_nobody_is_told_that_their_token_is_bad() {
     assert_eq!(witness.expect("error").await["code"], "unavailable");
     witness.ask(&json!({"type": "ping"})).await;
     witness.expect("pong").await;
+}
+
+#[tokio::test]
+async fn a_token_that_ends_while_nobody_reads_ends_the_stream_behind_a_whole_event() {
+    // Each row alone fills what a stream holds, and all of them what the kernel does.
+    const FLOOD: &str = "do $$ begin for n in 1..300 loop \
+                         insert into notes (id, body) values (n, repeat('x', 100000)); commit; \
+                         end loop; end $$";
+    let database = Database::fresh().await;
+    let gateway = Settings::for_database(&database).with("AUTH__JWT_SECRET", SECRET).start().await;
+    gateway.ready().await;
+    let [brief, next] = [5, 600].map(|seconds| token_for(&json!({"sub": "ann"}), seconds));
+    let feed = "changes/?table=notes";
+    let mut reader = Reader::of(gateway.address(), Way::Sse, &brief, feed).await;
+    let mut witness = Witness::with_token(gateway.address(), "changes/", &brief).await;
+    database.run(FLOOD).await;
+    // Its end is that of the stream, too, which is read from here on.
+    assert_eq!(witness.code().await, 4401);
+    assert_eq!(reader.expect("error").await["code"], "unauthorized");
+    assert_eq!(reader.next().await, Err(0));
+    let mut reader = reader.back(gateway.address(), Way::Sse, &next).await;
+    let told = reader.next().await.expect("it goes on");
+    assert_ne!(told["type"], "error", "{told}");
 }
