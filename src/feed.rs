@@ -39,7 +39,7 @@ pub use hub::Hub;
 pub use image::Image;
 pub use log::{Body, ChangeLog, History, LogError, LogReader, LogRow};
 pub use relay::Relay;
-pub use subscriber::Subscriber;
+pub use subscriber::{Heartbeat, Subscriber};
 pub use tail::Tail;
 pub use tally::Tally;
 pub use topic::{Events, Topic, TopicKey, TopicSpec};

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{sync::Notify, time};
 
-use super::{Chunk, Hub, Subscriber, encode::timestamp, hub::ClientId, meter::Meter};
+use super::{Chunk, Heartbeat, Hub, Subscriber, encode::timestamp, hub::ClientId, meter::Meter};
 use crate::wire::{Frames, reply};
 
 /// Chunks and joins on their way to a shard; the relay waits where it is full.
@@ -258,8 +258,10 @@ impl Shard {
         let Some((seq, cursor)) = self.cursor.clone().or_else(start) else { return };
         let lag_ms = self.hub.lag_ms().filter(|lag_ms| *lag_ms >= 1_000).unwrap_or(0);
         let at = timestamp(jiff::Timestamp::now().as_microsecond());
-        let json = reply::heartbeat(&cursor, &at, lag_ms);
-        let frames = Frames::with_cursor_beside(json, cursor.to_string());
+        let told = reply::heartbeat(Some(&cursor), &at, lag_ms);
+        let told = Frames::with_cursor_beside(told, cursor.to_string());
+        let bare = Frames::one(reply::heartbeat(None, &at, lag_ms));
+        let heartbeat = Heartbeat { told, bare, seq };
         // A lag is told to all at every slot, and so is its end: pages say which it is.
         let is_news = lag_ms > 0 || self.was_behind;
         self.was_behind = lag_ms > 0;
@@ -267,7 +269,7 @@ impl Shard {
             // A client's shard is its number modulo the shards, so its slot is the quotient's.
             let slot = client.0 / super::hub::SHARDS as u64 % self.beat.slots;
             if is_news || slot == self.beat.slot {
-                subscriber.heartbeat(&frames, seq);
+                subscriber.heartbeat(&heartbeat);
             }
         }
         if self.beat.slot == 0 {

@@ -75,7 +75,7 @@ impl Site {
                 // A poll has no other heartbeat, and nothing that came says how old it is.
                 if let Some(lag_ms) = self.context.hub.lag_ms().filter(|lag_ms| *lag_ms >= 1_000) {
                     let at = timestamp(jiff::Timestamp::now().as_microsecond());
-                    let beat = reply::heartbeat(&told.cursor, &at, lag_ms);
+                    let beat = reply::heartbeat(Some(&told.cursor), &at, lag_ms);
                     told.messages.push(beat.into());
                 }
                 let messages = told.messages.join(&b","[..]);

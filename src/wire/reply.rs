@@ -157,12 +157,13 @@ pub fn cursor(id: Option<&str>, cursor: &str, partial: bool) -> String {
     json(&Message { id, cursor, partial })
 }
 
-/// The gateway lives; how old its knowledge is.
-pub fn heartbeat(cursor: &str, at: &str, lag_ms: u64) -> String {
+/// The gateway lives; how old its knowledge is. Without a cursor where none may be told.
+pub fn heartbeat(cursor: Option<&str>, at: &str, lag_ms: u64) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "heartbeat")]
     struct Heartbeat<'a> {
-        cursor: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cursor: Option<&'a str>,
         at: &'a str,
         lag_ms: u64,
     }

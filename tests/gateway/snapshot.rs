@@ -187,3 +187,34 @@ async fn where_snapshots_are_many_others_are_told_to_come_later_and_the_feed_goe
     let mut next = ask(gateway.address(), "poll").await;
     assert_eq!(rows(&mut next, usize::MAX).await, 60_000);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_the_rows_of_a_table_that_is_another_one_hears_heartbeats() {
+    let database = filled(60_000).await;
+    let settings = Settings::for_database(&database)
+        .with("LIMITS__SNAPSHOTS_MAX", "1")
+        .with("SERVER__HEARTBEAT_MS", "200");
+    let gateway = settings.start().await;
+    gateway.ready().await;
+    let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+    let request = json!({"type": "subscribe", "id": "items", "table": "items", "snapshot": true});
+    client.ask(&request).await;
+    client.expect("live").await;
+    // Who has the only place does not read on.
+    let mut first = ask(gateway.address(), "sse").await;
+    rows(&mut first, 100_000).await;
+    database.run("alter table items add extra text; insert into items (id) values (1)").await;
+    let mut beats = 0;
+    let end = loop {
+        let message = client.message().await;
+        match (message["type"].as_str(), message.get("cursor")) {
+            (Some("heartbeat"), None) => beats += 1,
+            // A client that came back from it would never hear of the other table.
+            (Some("heartbeat" | "cursor"), Some(_)) => beats = 0,
+            (Some("error" | "resync"), _) => break message,
+            _ => {}
+        }
+    };
+    assert_eq!((&end["id"], &end["code"]), (&json!("items"), &json!("unavailable")));
+    assert!(beats >= 3, "{beats} heartbeats in five seconds");
+}

@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use super::{Inner, Lag, Queue};
 use crate::{
-    feed::{Chunk, Notice, Subscriber},
-    wire::{Encoding, Frames},
+    feed::{Chunk, Heartbeat, Notice, Subscriber},
+    wire::Encoding,
 };
 
 impl Subscriber for Queue {
@@ -66,17 +66,18 @@ impl Subscriber for Queue {
         self.inner().bytes
     }
 
-    fn heartbeat(&self, frames: &Frames, seq: u64) {
+    fn heartbeat(&self, heartbeat: &Heartbeat) {
         let mut inner = self.inner();
         // A client that lags has not been sent everything up to the heartbeat's cursor.
         if inner.lag.is_some() || inner.bytes > self.bytes_max {
             return;
         }
-        let is_told = inner.holds(seq);
-        if is_told || self.encoding == Encoding::EventStream {
-            inner.add_frames(frames, self.encoding, is_told);
-            self.flush(&mut inner);
-        }
+        let is_told = inner.holds(heartbeat.seq);
+        // Of a stream it is the id that a client goes on from. One that does not hold is left out.
+        let is_bare = !is_told && self.encoding != Encoding::EventStream;
+        let frames = if is_bare { &heartbeat.bare } else { &heartbeat.told };
+        inner.add_frames(frames, self.encoding, is_told);
+        self.flush(&mut inner);
     }
 }
 
@@ -106,14 +107,14 @@ impl Queue {
 mod tests {
     use std::{
         io::{self, IoSlice},
-        sync::Arc,
+        sync::{Arc, Mutex},
     };
 
     use crate::{
         change::{Position, Snapshot, Tick},
-        feed::{Chunk, Notice, Subscriber},
-        session::{Queue, Transport},
-        wire::Encoding,
+        feed::{Chunk, Heartbeat, Notice, Subscriber},
+        session::{Queue, Transport, telling::Telling},
+        wire::{Encoding, Frames},
     };
 
     struct Nowhere;
@@ -152,5 +153,33 @@ mod tests {
         }
         assert_eq!(queue.work().notices, [(1, Notice::HistoryChanged)]);
         assert_eq!((queue.is_live(1), queue.is_live(2)), (false, true));
+    }
+    /// Takes everything and keeps it.
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<u8>>);
+
+    impl Transport for Kept {
+        fn encoding(&self) -> Encoding {
+            Encoding::WebSocket
+        }
+
+        fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            self.0.lock().expect("no holder panics").extend_from_slice(&bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_comes_without_a_cursor_where_none_may_be_told() {
+        let kept = Arc::new(Kept::default());
+        let queue = Queue::new(Arc::<Kept>::clone(&kept), 1_000);
+        let (told, bare) = (Frames::with_cursor_beside("[1]", "1"), Frames::one("[]"));
+        let heartbeat = Heartbeat { told, bare, seq: 1 };
+        queue.telling(Telling::withhold);
+        queue.heartbeat(&heartbeat);
+        queue.telling(Telling::release);
+        queue.heartbeat(&heartbeat);
+        assert_eq!(*kept.0.lock().expect("no holder panics"), b"\x81\x02[]\x81\x03[1]");
     }
 }
