@@ -11,6 +11,12 @@ use crate::{
 
 /// One number for a table's name, key and columns, as a lateral join over `c` (`pg_class`). The
 /// labels of enums belong to it: a filter that asks for an order was read by those of then.
+///
+/// So does the transaction that last altered each column: a column may keep its type and get other
+/// values in all rows (`alter … type … using`, `set expression`), and no trigger fires. The number
+/// is stored with the column, so it stays through VACUUM and is the same for every gateway. A new
+/// file of the table is no such sign: VACUUM FULL, CLUSTER and TRUNCATE make one too, and a virtual
+/// column changes without.
 macro_rules! shape_of {
     () => {
         "cross join lateral (
@@ -22,7 +28,7 @@ macro_rules! shape_of {
          cross join lateral (
            select hashtextextended(n.nspname || ' ' || c.relname || ' ' || keys.key::text || ' '
                     || coalesce(string_agg(concat_ws(' ', a.attname, a.attnum, a.atttypid,
-                                                     a.atttypmod, a.attcollation,
+                                                     a.atttypmod, a.attcollation, a.xmin,
                                                      labels.text), ','
                                            order by a.attnum), ''), 0) as shape
              from pg_catalog.pg_attribute a
