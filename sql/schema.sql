@@ -237,10 +237,10 @@
   set search_path=pg_catalog, pg_temp
   grant execute to pgfeed_owner
   -- Used by the trigger functions: NOTIFY on channel db_changes that the log has grown.
--- function pgfeed.watch(rel regclass, wake text DEFAULT 'auto'::text, level text DEFAULT 'auto'::text) returns text
+-- function pgfeed.watch(rel regclass, wake text DEFAULT NULL::text, level text DEFAULT NULL::text) returns text
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp
-  -- Puts a table on the feed, or brings its triggers up to date. Run it as the owner of the table.
+  -- Puts a table on the feed, or brings its triggers up to date; wake and level stay as they were where they are not given. Run it as the owner of the table.
 -- function public.notify_table_change() returns trigger
   language plpgsql volatile security definer
   set search_path=pg_catalog, pg_temp

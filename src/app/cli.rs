@@ -70,7 +70,8 @@ pub enum Command {
         #[arg(long, value_name = "ROLE")]
         grant_to: Option<String>,
     },
-    /// Put tables on the feed.
+    /// Put tables on the feed, or bring the triggers of those that are on it up to date: `wake` and
+    /// `level`, which `pgfeed.watch()` takes in SQL, stay as they were asked for.
     Watch {
         /// Tables: `courses`, or `schema.courses`.
         #[arg(required = true, value_name = "TABLE")]

@@ -96,6 +96,28 @@ async fn triggers_that_are_right_are_left_alone() {
 }
 
 #[tokio::test]
+async fn a_watch_that_does_not_say_how_leaves_it_as_it_was() {
+    let (database, mut session) = Database::with_feed().await;
+    let asked = "select wake, level from pgfeed.watch_list";
+    session.run("create table profiles (id integer primary key)").await;
+    session.run("select pgfeed.watch('profiles')").await;
+    assert_eq!(session.rows(asked).await, ["auto|auto"], "where nobody ever said");
+    session.run("select pgfeed.watch('profiles', wake => 'never', level => 'row')").await;
+    assert_eq!(session.value("select pgfeed.watch('profiles')").await, "row");
+    let names = ["profiles".to_owned()];
+    install::watch(&mut session.client, &names).await.expect("it is there");
+    session.run(&install::stand_alone_script()).await;
+    database.install(None).await;
+    assert_eq!(session.rows(asked).await, ["never|row"]);
+    session.run("begin; insert into profiles values (1); prepare transaction 'still'").await;
+    session.run("commit prepared 'still'").await;
+    session.run("select pgfeed.watch('profiles', wake => 'always')").await;
+    assert_eq!(session.rows(asked).await, ["always|row"], "one of them");
+    session.run("select pgfeed.watch('profiles', 'auto', 'auto')").await;
+    assert_eq!(session.rows(asked).await, ["auto|auto"]);
+}
+
+#[tokio::test]
 async fn a_watch_after_triggers_were_off_leaves_a_gap_mark() {
     let (_database, session) = Database::with_feed().await;
     session.run("create table t (id integer primary key); select pgfeed.watch('t')").await;

@@ -4,28 +4,31 @@
 -- that does. A partitioned table or a parent is watched with all its parts.
 -- Parameters: rel the table; wake: auto (NOTIFY only while no gateway is awake), always, never
 --   (transactions that are prepared may not NOTIFY); level: auto, or row (no statement triggers).
+--   What is left out, or null, stays as it was asked for before, and is auto at first: who mends
+--   triggers need not know how the table was watched.
 -- Returns: the level in force, row or statement.
 -- Calls: pgfeed.check_watchable, pgfeed.triggers_of, pgfeed.level_of, pgfeed.share_table,
 --   pgfeed.tell_gateways.
 -- Tables touched: inserts into or updates pgfeed.watch_list; a gap mark into pgfeed.log if changes
 --   went unseen.
 -- A trigger that is as it should be is left alone: making one waits for the writers of the table.
-create or replace function pgfeed.watch(rel regclass, wake text default 'auto', level text default 'auto')
+create or replace function pgfeed.watch(rel regclass, wake text default null, level text default null)
 returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $fn$
 #variable_conflict use_column
 declare
-  v_name text := (select n.nspname || '.' || c.relname
-                    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel);
-  v_id   integer;
-  v_gap  boolean;
-  v_t    record;
+  v_name  text := (select n.nspname || '.' || c.relname
+                     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = watch.rel);
+  v_id    integer;
+  v_level text;
+  v_gap   boolean;
+  v_t     record;
 begin
-  if watch.wake not in ('auto', 'always', 'never') or watch.wake is null then
+  if watch.wake not in ('auto', 'always', 'never') then
     raise exception 'wake is auto, always or never, not %', watch.wake using errcode = 'invalid_parameter_value';
-  elsif watch.level not in ('auto', 'row') or watch.level is null then
+  elsif watch.level not in ('auto', 'row') then
     raise exception 'level is auto or row, not %', watch.level using errcode = 'invalid_parameter_value';
   end if;
   perform pg_advisory_xact_lock(1128678482, 0);
@@ -33,12 +36,13 @@ begin
   perform pgfeed.check_watchable(watch.rel);
 
   update pgfeed.watch_list w
-     set wake = watch.wake, level = watch.level, name = v_name
-   where w.rel = watch.rel returning w.id into v_id;
+     set wake = coalesce(watch.wake, w.wake), level = coalesce(watch.level, w.level), name = v_name
+   where w.rel = watch.rel returning w.id, w.level into v_id, v_level;
   v_gap := found;
   if not found then
     insert into pgfeed.watch_list as w (rel, wake, level, name)
-      values (watch.rel, watch.wake, watch.level, v_name) returning w.id into v_id;
+      values (watch.rel, coalesce(watch.wake, 'auto'), coalesce(watch.level, 'auto'), v_name)
+      returning w.id, w.level into v_id, v_level;
   end if;
 
   for v_t in
@@ -65,9 +69,10 @@ begin
     insert into pgfeed.log (watch, rel, op) values (v_id, watch.rel, 'G');
   end if;
   perform pgfeed.tell_gateways();
-  return pgfeed.level_of(watch.rel, watch.level);
+  return pgfeed.level_of(watch.rel, v_level);
 end
 $fn$;
 
 comment on function pgfeed.watch(regclass, text, text) is
-  'Puts a table on the feed, or brings its triggers up to date. Run it as the owner of the table.';
+  'Puts a table on the feed, or brings its triggers up to date; wake and level stay as they were '
+  'where they are not given. Run it as the owner of the table.';
