@@ -6,6 +6,7 @@ use super::{
     Target,
     connect::ConnectError,
     install::{self, InstallError, Report, WatchedTable},
+    log::READ_COMMITTED,
 };
 use crate::tasks;
 
@@ -44,7 +45,7 @@ pub struct Finding {
 impl Admin {
     /// Connects with the rights of the connection string.
     pub async fn connect(target: &Target) -> Result<Self, AdminError> {
-        let (client, connection) = target.connect(&[]).await?;
+        let (client, connection) = target.connect(&[READ_COMMITTED]).await?;
         // It ends with the client.
         drop(tasks::spawn("admin connection", async move {
             if let Err(error) = connection.await {

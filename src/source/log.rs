@@ -39,6 +39,9 @@ const START_BEFORE: &str = "120 seconds";
 /// But not more rows than this.
 const START_ROWS_MAX: i64 = 20_000;
 
+/// The feed's functions look again at what others may have changed while they waited for a lock.
+pub(super) const READ_COMMITTED: (&str, &str) = ("default_transaction_isolation", "read committed");
+
 /// Settings of every session: a parameter's text must not depend on who asks.
 pub const SESSION: &[(&str, &str)] = &[
     ("statement_timeout", "60s"),
@@ -48,6 +51,10 @@ pub const SESSION: &[(&str, &str)] = &[
     ("search_path", "pg_catalog"),
     ("timezone", "UTC"),
     ("synchronous_commit", "on"),
+    // A database or a role may default to another one, under which no tick can be made.
+    READ_COMMITTED,
+    // A database that is closed to its writers has clients all the same, and their places.
+    ("default_transaction_read_only", "off"),
     ("client_min_messages", "error"),
 ];
 

@@ -194,3 +194,24 @@ async fn token_and_explain_tell_what_a_reader_gets() {
     assert_eq!(run(&["explain", "notes", "--key", "title=ann"]).await.0, Some(1));
     assert_eq!(run(&["explain", "nope"]).await.0, Some(1));
 }
+
+#[tokio::test]
+async fn defaults_of_the_database_do_not_keep_it_from_being_served() {
+    for default in [
+        "default_transaction_isolation = 'repeatable read'",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_read_only = on",
+    ] {
+        let database = Database::fresh().await;
+        let alter = format!(
+            "format('alter database %I set {}', current_database())",
+            default.replace('\'', "''")
+        );
+        database.run(&format!("do $$ begin execute {alter}; end $$")).await;
+        let gateway = Gateway::serving(&database).await;
+        let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+        let write = "begin read write; insert into notes (id) values (1); commit";
+        database.run(write).await;
+        client.until_applied("notes", 1).await;
+    }
+}
