@@ -29,13 +29,13 @@ const REPLAY: &str = "
       return query select * from held h order by h.id;
     end $$;";
 
-async fn with_table(more: &str, level: &str) -> Session {
-    let (_database, session) = Database::with_feed().await;
+async fn with_table(more: &str, level: &str) -> (Database, Session) {
+    let (database, session) = Database::with_feed().await;
     session.run(REPLAY).await;
     session.run("create table t (id integer primary key, n integer)").await;
     session.run(more).await;
     session.run(&format!("select pgfeed.watch('t', level => '{level}')")).await;
-    session
+    (database, session)
 }
 
 async fn holds(session: &Session, context: &str) {
@@ -60,7 +60,7 @@ async fn a_trigger_that_updates_the_row_again_keeps_the_order() {
              create trigger \"{name}\" after insert or update on t \
                for each row execute function bump()"
         );
-        let session = with_table(&bump, "auto").await;
+        let (_database, session) = with_table(&bump, "auto").await;
         session.run("insert into t values (1, 1), (2, 2), (3, 7)").await;
         holds(&session, name).await;
         session.run("update t set n = 0; update t set n = n + 1 where id = 2").await;
@@ -74,7 +74,7 @@ async fn a_trigger_that_deletes_rows_of_the_statement_keeps_the_order() {
                    delete from t where id = new.id + 1; return null; end $$; \
                  create trigger sweep after insert or update on t \
                    for each row execute function sweep()";
-    let session = with_table(sweep, "auto").await;
+    let (_database, session) = with_table(sweep, "auto").await;
     session.run("insert into t values (1, 1), (3, 2), (4, 4), (6, 6)").await;
     holds(&session, "after insert").await;
     session.run("alter table t disable trigger sweep; insert into t values (2, 2), (4, 4)").await;
@@ -89,7 +89,7 @@ async fn a_trigger_that_brings_deleted_rows_back_keeps_the_order() {
                       insert into t values (old.id + 1, 9) on conflict (id) do nothing; return null; \
                     end $$; \
                     create trigger back after delete on t for each row execute function back()";
-        let session = with_table(back, level).await;
+        let (_database, session) = with_table(back, level).await;
         session.run("insert into t values (1, 1), (2, 2), (3, 3)").await;
         session.run("delete from t where id < 3").await;
         holds(&session, level).await;
@@ -98,7 +98,7 @@ async fn a_trigger_that_brings_deleted_rows_back_keeps_the_order() {
 
 #[tokio::test]
 async fn a_trigger_made_after_the_watch_leaves_gap_marks_until_the_next_watch() {
-    let session = with_table("create table other (id integer)", "auto").await;
+    let (_database, session) = with_table("create table other (id integer)", "auto").await;
     session
         .run(
             "create function bump() returns trigger language plpgsql as $$ begin \
@@ -120,7 +120,7 @@ async fn a_key_that_is_taken_over_keeps_the_order() {
                       return null; end $$; \
                     create trigger takeover after update on t \
                       for each row execute function takeover()";
-    let session = with_table(takeover, "auto").await;
+    let (_database, session) = with_table(takeover, "auto").await;
     session.run("insert into t values (1, 1), (2, 2)").await;
     session.run("update t set id = id + 10, n = n + 1").await;
     holds(&session, "keys").await;
@@ -128,7 +128,7 @@ async fn a_key_that_is_taken_over_keeps_the_order() {
 
 #[tokio::test]
 async fn cascades_within_the_table_keep_the_order() {
-    let session = with_table(
+    let (_database, session) = with_table(
         "alter table t add up integer references t on delete cascade on update cascade",
         "auto",
     )
