@@ -119,6 +119,22 @@ async fn rows_that_come_or_go_with_a_partition_leave_a_gap_mark() {
              partition by list (k); create table ev_9_9 partition of ev_9 for values in (9)",
             format!("insert into ev_9 values (1, 9, 0); {ATTACH}"),
         ),
+        // In one transaction, as all that is run at once.
+        ("select 1", format!("{BESIDE}; insert into ev_9 values (1, 9, 0); {ATTACH}")),
+        (
+            "select 1",
+            format!(
+                "create table ev_8 (like ev including all); insert into ev_8 values (1, 9, 0); \
+                 alter table ev_8 rename to ev_9; {ATTACH}"
+            ),
+        ),
+        (
+            "select 1",
+            format!(
+                "create table ev_9 partition of ev for values in (9); \
+                 alter table ev detach partition ev_9; insert into ev_9 values (1, 9, 0); {ATTACH}"
+            ),
+        ),
     ] {
         let (_database, session) = Database::with_feed().await;
         session.run(PARTITIONED).await;
@@ -137,6 +153,11 @@ async fn a_partition_that_moves_no_rows_leaves_none() {
     session.run("insert into ev values (1, 1, 0)").await;
     assert_eq!(noted(&session).await, 0);
     for harmless in [
+        "begin; create table ev_5 partition of ev for values in (5); \
+         insert into ev values (5, 5, 0); commit",
+        "begin; create table ev_6 partition of ev (v default 6, check (v > 0)) for values in (6) \
+         partition by list (id); create table ev_66 partition of ev_6 for values in (6); \
+         insert into ev values (6, 6); commit",
         "create table ev_3 partition of ev for values in (3); insert into ev values (3, 3, 0)",
         &format!("{BESIDE}; {ATTACH}"),
         "insert into ev values (9, 9, 0); alter table ev_9 rename to ev_nine",
