@@ -172,3 +172,76 @@ async fn a_partition_that_moves_no_rows_leaves_none() {
         assert_eq!(noted(&session).await, 0, "{harmless}");
     }
 }
+
+const INSERT: &str = "insert into ev_1 values (1, 1, 0)";
+
+#[tokio::test]
+async fn triggers_of_a_partition_that_were_off_leave_a_gap_mark() {
+    let always = "alter table ev_1 enable always trigger \"00_pgfeed_insert\"";
+    for passed in [
+        format!(
+            "alter table ev_1 disable trigger user; {INSERT}; alter table ev_1 enable trigger user"
+        ),
+        format!("alter table ev_1 disable trigger user; {INSERT}; {always}"),
+        format!("alter table ev_1 disable trigger \"00_pgfeed_insert\"; {INSERT}; {always}"),
+        "create table ev_3 partition of ev for values in (3); \
+         alter table ev_3 disable trigger user; insert into ev values (1, 3, 0); \
+         alter table ev_3 enable trigger user"
+            .to_owned(),
+    ] {
+        let (_database, session) = Database::with_feed().await;
+        session.run(PARTITIONED).await;
+        assert_eq!(noted(&session).await, 0);
+        session.run(&passed).await;
+        assert_eq!(noted(&session).await, 1, "{passed}");
+        assert_eq!(noted(&session).await, 0, "once is enough: {passed}");
+        session.run("create table ev_5 partition of ev for values in (5)").await;
+        assert_eq!(noted(&session).await, 0, "{passed}");
+    }
+}
+
+#[tokio::test]
+async fn triggers_by_hand_of_a_partition_that_were_off_leave_a_gap_mark() {
+    let (_database, session) = Database::with_feed().await;
+    session
+        .run(
+            "create table ev (id integer, k integer, v integer, primary key (id, k)) \
+               partition by list (k); \
+             create trigger by_hand after insert or update or delete on ev \
+               for each row execute function notify_table_change(); \
+             create table ev_1 partition of ev for values in (1)",
+        )
+        .await;
+    assert_eq!(noted(&session).await, 0);
+    session.run("create table ev_2 partition of ev for values in (2)").await;
+    session.run("insert into ev values (1, 2, 0)").await;
+    assert_eq!(noted(&session).await, 0, "one that is made is as its parent");
+    session
+        .run(&format!(
+            "alter table ev_1 disable trigger user; {INSERT}; alter table ev_1 enable trigger user"
+        ))
+        .await;
+    assert_eq!(noted(&session).await, 1);
+}
+
+#[tokio::test]
+async fn an_expression_set_in_a_partition_alone_leaves_a_gap_mark() {
+    let (_database, session) = Database::with_feed().await;
+    let version = session.value("show server_version_num").await;
+    if version.parse::<u32>().expect("a number") < 170_000 {
+        return;
+    }
+    session
+        .run(
+            "create table ev (id integer, k integer, v integer generated always as (id) stored, \
+                              primary key (id, k)) partition by list (k); \
+             create table ev_1 partition of ev for values in (1); select pgfeed.watch('ev')",
+        )
+        .await;
+    session.run("insert into ev values (1, 1)").await;
+    assert_eq!(noted(&session).await, 0);
+    session.run("create table ev_2 partition of ev for values in (2)").await;
+    assert_eq!(noted(&session).await, 0);
+    session.run("alter table ev_1 alter v set expression as (id * 2)").await;
+    assert_eq!(noted(&session).await, 1);
+}
