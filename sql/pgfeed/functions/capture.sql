@@ -87,12 +87,12 @@ begin
 
   if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
   -- While a gateway is awake it holds this lock, and a commit that does not NOTIFY waits for
-  -- nobody.
-  if (case TG_ARGV[1] when 'auto' then not pg_try_advisory_lock_shared(1128678482, 1)
+  -- nobody. Taken and given back by one expression, which nothing interrupts: the lock outlives a
+  -- statement that is cancelled, and a session that kept it would keep every gateway from being awake.
+  if (case TG_ARGV[1] when 'auto' then not (pg_try_advisory_lock_shared(1128678482, 1)
+                                            and pg_advisory_unlock_shared(1128678482, 1))
                       else TG_ARGV[1] = 'never' end) then
     return null;
-  elsif TG_ARGV[1] = 'auto' then
-    perform pg_advisory_unlock_shared(1128678482, 1);
   end if;
   perform pgfeed.wake(TG_ARGV[0]::integer, TG_RELID, TG_OP);
   return null;

@@ -35,11 +35,10 @@ begin
   end if;
 
   -- As in pgfeed.capture().
-  if (case TG_ARGV[1] when 'auto' then not pg_try_advisory_lock_shared(1128678482, 1)
+  if (case TG_ARGV[1] when 'auto' then not (pg_try_advisory_lock_shared(1128678482, 1)
+                                            and pg_advisory_unlock_shared(1128678482, 1))
                       else TG_ARGV[1] = 'never' end) then
     return null;
-  elsif TG_ARGV[1] = 'auto' then
-    perform pg_advisory_unlock_shared(1128678482, 1);
   end if;
   perform pgfeed.wake(TG_ARGV[0]::integer, TG_RELID, TG_OP);
   return null;

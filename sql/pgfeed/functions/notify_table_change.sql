@@ -39,8 +39,8 @@ begin
     null;
   elsif TG_ARGV[0] = 'always' then
     perform pgfeed.wake(null, TG_RELID, TG_OP);
-  elsif pg_try_advisory_lock_shared(1128678482, 1) then
-    perform pg_advisory_unlock_shared(1128678482, 1);
+  -- As in pgfeed.capture().
+  elsif pg_try_advisory_lock_shared(1128678482, 1) and pg_advisory_unlock_shared(1128678482, 1) then
     perform pgfeed.wake(null, TG_RELID, TG_OP);
   end if;
   return case TG_OP when 'DELETE' then OLD else NEW end;
