@@ -265,6 +265,34 @@ async fn a_row_trigger_written_by_hand_on_a_partitioned_table_tells_all_its_part
     assert_eq!(told, [1, 2, 1, 2, 11, 12, 11, 12], "each under the table that has the trigger");
 }
 
+/// Its statement triggers do not see what comes through the other table.
+#[tokio::test]
+async fn a_table_that_became_a_part_is_served_when_it_is_watched_again() {
+    for (whole, join) in [
+        ("partition by range (id)", "alter table whole attach partition notes default"),
+        ("", "alter table notes inherit whole"),
+    ] {
+        let (database, gateway, mut client) = scene().await;
+        database
+            .run(&format!("create table whole (like notes including defaults) {whole}; {join}"))
+            .await;
+        let told = within(Duration::from_secs(10), "the end", client.expect("unsubscribed")).await;
+        assert_eq!(told["reason"], "table_unwatched", "{join}");
+        database.run("delete from whole").await;
+        let is_told = async || {
+            let answer = gateway.get("/readyz").await.expect("the gateway answers");
+            answer.status == 503 && answer.body.contains("on public.notes is outdated")
+        };
+        eventually(PATIENCE, "readiness to name the table", is_told).await;
+        database.run("select pgfeed.watch('notes')").await;
+        let told = comes_back(&gateway, &client, "notes").await;
+        assert_eq!(told["type"], "resync", "{join}: {told}");
+        let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
+        database.run("insert into notes (id) values (2); delete from whole").await;
+        client.until_applied("notes", 2).await;
+    }
+}
+
 const OFF: &str = "alter table notes disable trigger \"00_pgfeed_insert\"";
 const ON: &str = "alter table notes enable always trigger \"00_pgfeed_insert\"";
 
