@@ -683,6 +683,7 @@ comment on function pgfeed.capture_update_nested(integer, oid, text, record, rec
 -- feed.
 --
 -- Parameters: p_rel the table. Returns: nothing. Called by: pgfeed.watch.
+-- Calls: pgfeed.strange_code.
 -- Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.check_watchable(p_rel regclass) returns void
 language plpgsql stable
@@ -691,6 +692,7 @@ as $fn$
 declare
   v_table record;
   v_other regclass;
+  v_code  record;
 begin
   select c.*, n.nspname into v_table
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_rel;
@@ -736,6 +738,11 @@ begin
       using errcode = 'object_not_in_prerequisite_state',
             hint = format('To watch %s instead: select pgfeed.unwatch(%L);', p_rel, v_other);
   end if;
+
+  select s.* into v_code from pgfeed.strange_code(p_rel) s limit 1;
+  if found then
+    raise exception '%: %', p_rel, v_code.detail using errcode = 'insufficient_privilege', hint = v_code.mend;
+  end if;
 end
 $fn$;
 
@@ -750,7 +757,8 @@ comment on function pgfeed.check_watchable(regclass) is
 -- Parameters: p_watch, p_rel as for pgfeed.key_columns; p_probe a row as JSON that has the key;
 --   p_unknown what to answer where the row cannot be looked up, as pgfeed.can_look says.
 -- It is looked for in the watched table as a whole: an update may have moved it to another
--- partition.
+-- partition. Of the probe the key alone is read, and not as a domain: its checks, which somebody
+-- may have written, would run here.
 -- Returns: the row as JSON, null where it is gone.
 -- Calls: pgfeed.can_look, pgfeed.key_columns. Tables touched: reads pgfeed.watch_list and the
 --   watched table.
@@ -762,13 +770,23 @@ as $fn$
 declare
   v_root oid := coalesce((select w.rel from pgfeed.watch_list w where w.id = p_watch), p_rel);
   v_same text;
+  v_key  text;
   v_now  json;
 begin
   if not pgfeed.can_look(p_watch, p_rel) then return p_unknown; end if;
-  select string_agg(format('t.%1$I = r.%1$I', c), ' and ') into v_same
-    from unnest(pgfeed.key_columns(p_watch, p_rel)) c;
-  execute format('select row_to_json(t.*) from %1$s t, json_populate_record(null::%1$s, $1) r where %2$s',
-                 v_root::regclass, v_same)
+  with recursive base (name, oid, typmod) as (
+    select a.attname, a.atttypid, a.atttypmod from pg_attribute a
+     where a.attrelid = v_root and a.attname = any (pgfeed.key_columns(p_watch, p_rel))
+    union all
+    select b.name, y.typbasetype, y.typtypmod
+      from base b join pg_type y on y.oid = b.oid where y.typtype = 'd'
+  )
+  select string_agg(format('t.%1$I = r.%1$I', b.name), ' and '),
+         string_agg(format('%I %s', b.name, format_type(b.oid, b.typmod)), ', ')
+    into v_same, v_key
+    from base b join pg_type y on y.oid = b.oid where y.typtype <> 'd';
+  execute format('select row_to_json(t.*) from %s t, json_to_record($1) r (%s) where %s',
+                 v_root::regclass, v_key, v_same)
     into v_now using p_probe;
   return v_now;
 end
@@ -1587,7 +1605,8 @@ comment on function pgfeed.status_of_tables() is
 -- pgfeed.status_of_triggers(): findings about triggers written by hand, and about whose rights
 -- triggers have.
 --
--- Returns: as pgfeed.status(), which calls it. Tables touched: reads pgfeed.watch_list.
+-- Returns: as pgfeed.status(), which calls it. Calls: pgfeed.strange_code.
+-- Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.status_of_triggers()
 returns table ("check" text, status text, detail text, mend text)
 language sql stable
@@ -1627,6 +1646,11 @@ as $fn$
                       where 'session_replication_role=replica' = any (s.setconfig))
           or exists (select from pg_subscription_rel s where s.srrelid = h.tgrelid))
   union all
+  select 'privileges', 'fail', format('%s: %s', h.rel::regclass, s.detail), s.mend
+    from (select w.rel::oid from pgfeed.watch_list w join pg_class c on c.oid = w.rel
+          union select h.tgrelid from hand h) h (rel)
+   cross join lateral pgfeed.strange_code(h.rel) s
+  union all
   select 'owner', 'warn', format('%s runs as %s, a superuser, and so do casts to json that users define',
                                  p.oid::regprocedure, r.rolname),
          'Create role pgfeed_owner nologin and run pgfeed install again.'
@@ -1639,6 +1663,67 @@ $fn$;
 comment on function pgfeed.status_of_triggers() is
   'Used by pgfeed.status(): findings about triggers written by hand, and about the owner of the '
   'trigger functions.';
+
+-- pgfeed.strange_code(p_rel): code of others that the types of a table would have the trigger
+-- functions run, with the rights of their owner, who may write the log.
+--
+-- row_to_json calls casts to json that are defined for a type, however deep in domains, arrays and
+-- composites. Where a row is looked up again by its key, the key is read from JSON, which checks the
+-- domains in it, but for the one that a column has itself: pgfeed.current_row leaves it out.
+-- Code is of others unless it is C or built in, or belongs to a superuser or to a role that may do
+-- what the owner of the feed may. Partitions and children count, for their rows are told too.
+-- Parameters: p_rel the table.
+-- Returns: a row for each piece of code: what is wrong, and what mends it.
+-- Called by: pgfeed.check_watchable, pgfeed.status_of_triggers. Tables touched: catalog only.
+create or replace function pgfeed.strange_code(p_rel regclass)
+returns table (detail text, mend text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with recursive tree (rel) as (
+    select p_rel::oid
+    union
+    select i.inhrelid from tree t join pg_inherits i on i.inhparent = t.rel
+  ), types (oid, is_key, is_inner) as (
+    select a.atttypid, a.attname = any (pgfeed.key_columns(null, p_rel)), false
+      from tree t
+      join pg_attribute a on a.attrelid = t.rel and a.attnum > 0 and not a.attisdropped
+    union
+    select x.oid, t.is_key, t.is_inner or x.is_inner
+      from types t
+      join pg_type y on y.oid = t.oid
+     cross join lateral (
+       select y.typbasetype, false
+       union all select y.typelem, true
+       union all select a.atttypid, true from pg_attribute a
+                  where a.attrelid = y.typrelid and a.attnum > 0 and not a.attisdropped) x (oid, is_inner)
+     where x.oid <> 0
+  ), called (what, type, function, instead) as (
+    select 'cast to json', c.castsource, c.castfunc, format('drop cast (%s as json);', c.castsource::regtype)
+      from types t
+      join pg_cast c on c.castsource = t.oid and c.casttarget = 'json'::regtype and c.castmethod = 'f'
+    union
+    select 'check', k.contypid, f.oid, format('alter domain %s drop constraint %I;', k.contypid::regtype, k.conname)
+      from types t
+      join pg_constraint k on k.contypid = t.oid
+      join pg_depend d on d.classid = 'pg_constraint'::regclass and d.objid = k.oid
+      left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+      join pg_proc f on f.oid = case d.refclassid when 'pg_proc'::regclass then d.refobjid else o.oprcode end
+     where t.is_key and t.is_inner
+  )
+  select format('the %s of %s calls %s of %s, as who may write the log', c.what, c.type::regtype, c.function::regprocedure,
+                p.proowner::regrole),
+         format('alter function %s owner to %I; if its code may be trusted, else: %s', c.function::regprocedure,
+                pg_get_userbyid(n.nspowner), c.instead)
+    from called c
+    join pg_proc p on p.oid = c.function
+    join pg_language l on l.oid = p.prolang
+    join pg_namespace n on n.nspname = 'pgfeed'
+   where l.lanname not in ('internal', 'c') and not pg_has_role(p.proowner, n.nspowner, 'usage')
+$fn$;
+
+comment on function pgfeed.strange_code(regclass) is
+  'Code of others that the types of a table would have the trigger functions run.';
 
 -- pgfeed.tell_gateways(): makes gateways look at once at which tables are on the feed.
 --
@@ -1945,7 +2030,9 @@ begin
      where pg_catalog.pg_has_role(c.relowner, 'usage')
      order by w.id
   loop
-    if exists (select from pgfeed.triggers_of(v_watch.id) t where t.state <> 'ok') then
+    if exists (select from pgfeed.triggers_of(v_watch.id) t where t.state <> 'ok')
+       -- Refused by watch(), which would end the installation; status() tells it.
+       and not exists (select from pgfeed.strange_code(v_watch.rel)) then
       perform pgfeed.watch(v_watch.rel, v_watch.wake, v_watch.level);
     else
       perform pgfeed.share_table(v_watch.id);

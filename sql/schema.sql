@@ -220,6 +220,10 @@
   language sql stable
   set search_path=pg_catalog, pg_temp
   -- Used by pgfeed.status(): findings about triggers written by hand, and about the owner of the trigger functions.
+-- function pgfeed.strange_code(p_rel regclass) returns TABLE(detail text, mend text)
+  language sql stable
+  set search_path=pg_catalog, pg_temp
+  -- Code of others that the types of a table would have the trigger functions run.
 -- function pgfeed.tell_gateways() returns void
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp

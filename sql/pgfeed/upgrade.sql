@@ -12,7 +12,9 @@ begin
      where pg_catalog.pg_has_role(c.relowner, 'usage')
      order by w.id
   loop
-    if exists (select from pgfeed.triggers_of(v_watch.id) t where t.state <> 'ok') then
+    if exists (select from pgfeed.triggers_of(v_watch.id) t where t.state <> 'ok')
+       -- Refused by watch(), which would end the installation; status() tells it.
+       and not exists (select from pgfeed.strange_code(v_watch.rel)) then
       perform pgfeed.watch(v_watch.rel, v_watch.wake, v_watch.level);
     else
       perform pgfeed.share_table(v_watch.id);

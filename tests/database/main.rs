@@ -11,6 +11,7 @@ mod safety;
 mod schema;
 mod schemas;
 mod status;
+mod strange;
 mod ticks;
 mod types;
 mod wake;

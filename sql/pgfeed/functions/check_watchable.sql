@@ -2,6 +2,7 @@
 -- feed.
 --
 -- Parameters: p_rel the table. Returns: nothing. Called by: pgfeed.watch.
+-- Calls: pgfeed.strange_code.
 -- Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.check_watchable(p_rel regclass) returns void
 language plpgsql stable
@@ -10,6 +11,7 @@ as $fn$
 declare
   v_table record;
   v_other regclass;
+  v_code  record;
 begin
   select c.*, n.nspname into v_table
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_rel;
@@ -54,6 +56,11 @@ begin
     raise exception '% and % hold the same rows, and % is watched already', p_rel, v_other, v_other
       using errcode = 'object_not_in_prerequisite_state',
             hint = format('To watch %s instead: select pgfeed.unwatch(%L);', p_rel, v_other);
+  end if;
+
+  select s.* into v_code from pgfeed.strange_code(p_rel) s limit 1;
+  if found then
+    raise exception '%: %', p_rel, v_code.detail using errcode = 'insufficient_privilege', hint = v_code.mend;
   end if;
 end
 $fn$;

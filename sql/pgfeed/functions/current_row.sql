@@ -6,7 +6,8 @@
 -- Parameters: p_watch, p_rel as for pgfeed.key_columns; p_probe a row as JSON that has the key;
 --   p_unknown what to answer where the row cannot be looked up, as pgfeed.can_look says.
 -- It is looked for in the watched table as a whole: an update may have moved it to another
--- partition.
+-- partition. Of the probe the key alone is read, and not as a domain: its checks, which somebody
+-- may have written, would run here.
 -- Returns: the row as JSON, null where it is gone.
 -- Calls: pgfeed.can_look, pgfeed.key_columns. Tables touched: reads pgfeed.watch_list and the
 --   watched table.
@@ -18,13 +19,23 @@ as $fn$
 declare
   v_root oid := coalesce((select w.rel from pgfeed.watch_list w where w.id = p_watch), p_rel);
   v_same text;
+  v_key  text;
   v_now  json;
 begin
   if not pgfeed.can_look(p_watch, p_rel) then return p_unknown; end if;
-  select string_agg(format('t.%1$I = r.%1$I', c), ' and ') into v_same
-    from unnest(pgfeed.key_columns(p_watch, p_rel)) c;
-  execute format('select row_to_json(t.*) from %1$s t, json_populate_record(null::%1$s, $1) r where %2$s',
-                 v_root::regclass, v_same)
+  with recursive base (name, oid, typmod) as (
+    select a.attname, a.atttypid, a.atttypmod from pg_attribute a
+     where a.attrelid = v_root and a.attname = any (pgfeed.key_columns(p_watch, p_rel))
+    union all
+    select b.name, y.typbasetype, y.typtypmod
+      from base b join pg_type y on y.oid = b.oid where y.typtype = 'd'
+  )
+  select string_agg(format('t.%1$I = r.%1$I', b.name), ' and '),
+         string_agg(format('%I %s', b.name, format_type(b.oid, b.typmod)), ', ')
+    into v_same, v_key
+    from base b join pg_type y on y.oid = b.oid where y.typtype <> 'd';
+  execute format('select row_to_json(t.*) from %s t, json_to_record($1) r (%s) where %s',
+                 v_root::regclass, v_key, v_same)
     into v_now using p_probe;
   return v_now;
 end

@@ -1,7 +1,8 @@
 -- pgfeed.status_of_triggers(): findings about triggers written by hand, and about whose rights
 -- triggers have.
 --
--- Returns: as pgfeed.status(), which calls it. Tables touched: reads pgfeed.watch_list.
+-- Returns: as pgfeed.status(), which calls it. Calls: pgfeed.strange_code.
+-- Tables touched: reads pgfeed.watch_list.
 create or replace function pgfeed.status_of_triggers()
 returns table ("check" text, status text, detail text, mend text)
 language sql stable
@@ -40,6 +41,11 @@ as $fn$
           or exists (select from pg_db_role_setting s
                       where 'session_replication_role=replica' = any (s.setconfig))
           or exists (select from pg_subscription_rel s where s.srrelid = h.tgrelid))
+  union all
+  select 'privileges', 'fail', format('%s: %s', h.rel::regclass, s.detail), s.mend
+    from (select w.rel::oid from pgfeed.watch_list w join pg_class c on c.oid = w.rel
+          union select h.tgrelid from hand h) h (rel)
+   cross join lateral pgfeed.strange_code(h.rel) s
   union all
   select 'owner', 'warn', format('%s runs as %s, a superuser, and so do casts to json that users define',
                                  p.oid::regprocedure, r.rolname),

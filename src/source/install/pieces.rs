@@ -71,6 +71,7 @@ pub(super) const PIECES: &[(&str, &str)] = pieces![
     "functions/status_of_server.sql",
     "functions/status_of_tables.sql",
     "functions/status_of_triggers.sql",
+    "functions/strange_code.sql",
     "functions/tell_gateways.sql",
     "functions/triggers_of.sql",
     "functions/unwatch.sql",
