@@ -61,7 +61,8 @@ export class EventLines {
       if (id !== undefined || data !== '') this.#onEvent(id, data)
       return
     }
-    const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line) ?? []
+    // Without `s` a line with U+2028, which JSON allows, would match nothing and be lost.
+    const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(line) ?? []
     if (field === 'data') this.#data.push(value ?? '')
     else if (field === 'id') this.#id = value
     else if (field === 'retry') this.retryMs = Number(value)

@@ -26,6 +26,15 @@ describe.each(['websocket', 'sse', 'poll'] as const)('over %s a set', (transport
     await courses.shows('title', [])
   })
 
+  test('has text with every separator of lines', async () => {
+    scene = await Scene.set()
+    const courses = watch(scene.client({ transport }).live<Course>('courses'))
+    await courses.shows('title', [])
+    const title = 'a\nb\r\nc\u2028d\u2029e'
+    await scene.sql('insert into courses (title) values ($1)', [title])
+    await courses.shows('title', [title])
+  })
+
   test('with a filter takes in and lets go what an UPDATE moves over its edge', async () => {
     scene = await Scene.set()
     await scene.sql("insert into courses (title, status) values ('Rust', 'DRAFT')")

@@ -25,6 +25,11 @@ test('it does not matter where the network cuts', () => {
   expect(read([STREAM.replaceAll('\n', '\r\n')])).toEqual(read([STREAM]))
 })
 
+test('what only some languages take for the end of a line stays inside one', () => {
+  const text = '{"a":"\u2028\u2029\u0085"}'
+  expect(read([`data:${text}\n\n`])).toEqual([[undefined, text]])
+})
+
 test('the time to come back is kept', () => {
   const lines = new EventLines(() => undefined)
   lines.push(STREAM)
