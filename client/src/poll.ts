@@ -10,8 +10,8 @@ interface PollAnswer {
 }
 
 const WAIT_S = 20
-/** While the gateway is behind it is asked more often, for that it no longer is. */
-const BEHIND_WAIT_S = 2
+/** Until the gateway has been heard, and while it is behind, it is to answer soon. */
+const SHORT_WAIT_S = 2
 
 /** Long poll: works wherever a page can be fetched. */
 export function openPoll(options: LinkOptions, handlers: LinkHandlers): Link {
@@ -19,16 +19,16 @@ export function openPoll(options: LinkOptions, handlers: LinkHandlers): Link {
 }
 
 async function runPolls(lane: Lane, { options, send }: LaneRequest): Promise<Ending> {
-  let lagMs = 0
+  let waitS = SHORT_WAIT_S
   for (;;) {
     const url = lane.url(options.url, 'poll')
-    url.searchParams.set('wait', String(lagMs > 0 ? BEHIND_WAIT_S : WAIT_S))
+    url.searchParams.set('wait', String(waitS))
     const response = await send(url)
     if (!response.ok) return endingOf(response)
-    const answer = options.parse(await response.text()) as PollAnswer
     // Nothing says hello here. The next answer is due within the wait.
     lane.relay({ type: 'hello', protocol: 1, server: '', heartbeat_ms: WAIT_S * 1000 })
-    lagMs = 0
+    const answer = options.parse(await response.text()) as PollAnswer
+    let lagMs = 0
     for (const message of answer.messages) {
       if (message.type === 'heartbeat') lagMs = message.lag_ms
       else lane.relay(message)
@@ -38,5 +38,6 @@ async function runPolls(lane: Lane, { options, send }: LaneRequest): Promise<End
     if (last?.type === 'cursor' && last.partial) lane.commit(answer.cursor, true)
     else lane.settle(answer.cursor)
     lane.relay({ type: 'heartbeat', at: '', lag_ms: lagMs })
+    waitS = lagMs > 0 ? SHORT_WAIT_S : WAIT_S
   }
 }

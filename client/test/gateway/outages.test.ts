@@ -50,6 +50,16 @@ describe.each(['websocket', 'sse', 'poll'] as const)('over %s', (transport) => {
     await insertThroughKills()
     await courses.shows('title', titles(1, 60))
   })
+
+  test('a page is live again soon though nothing is written', async () => {
+    scene = await Scene.set()
+    await insert(['a'])
+    const courses = watch(scene.client({ transport }).live<Course>('courses'))
+    await courses.shows('title', ['a'])
+    await scene.gateway.restart()
+    await until('the page to know', () => courses.set.get().status === 'stale')
+    await courses.shows('title', ['a'])
+  })
 })
 
 test('a gateway that drains says when to come back, and nothing is lost', async () => {
