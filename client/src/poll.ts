@@ -7,6 +7,8 @@ import type { ServerMessage } from './wire.js'
 interface PollAnswer {
   readonly messages: readonly ServerMessage[]
   readonly cursor: string
+  /** It ends inside a very large transaction. */
+  readonly partial?: boolean
 }
 
 const WAIT_S = 20
@@ -33,9 +35,8 @@ async function runPolls(lane: Lane, { options, send }: LaneRequest): Promise<End
       if (message.type === 'heartbeat') lagMs = message.lag_ms
       else lane.relay(message)
     }
-    const last = answer.messages.at(-1)
     // No answer says that it was the last; more would come at once.
-    if (last?.type === 'cursor' && last.partial) lane.commit(answer.cursor, true)
+    if (answer.partial) lane.commit(answer.cursor, true)
     else lane.settle(answer.cursor)
     lane.relay({ type: 'heartbeat', at: '', lag_ms: lagMs })
     waitS = lagMs > 0 ? SHORT_WAIT_S : WAIT_S

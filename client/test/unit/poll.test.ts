@@ -50,3 +50,14 @@ test('the gateway is there from its first byte on, however long the answer', asy
   const { messages } = await poll([new Response(never)])
   expect(messages.map(({ type }) => type)).toEqual(['hello'])
 })
+
+test('an answer that ends inside a transaction says so', async () => {
+  const { messages } = await poll([
+    { messages: [], cursor: 'c1', partial: true },
+    { messages: [], cursor: 'c2' },
+  ])
+  expect(messages.filter(({ type }) => type === 'cursor' || type === 'live')).toEqual([
+    { type: 'cursor', id: '1', cursor: 'c1', partial: true },
+    { type: 'live', id: '1', cursor: 'c2' },
+  ])
+})
