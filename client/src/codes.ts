@@ -3,23 +3,25 @@ import type { EndReason, ErrorCode } from './wire.js'
 /** When to come back after a connection ended. */
 export type Comeback = 'backoff' | 'later' | 'token' | 'never'
 
-type Close = readonly [comeback: Comeback, meaning: string]
+type Close = readonly [comeback: Comeback, meaning?: string]
 
+/** Without a meaning the gateway says why. */
 const CLOSES: Readonly<Record<number, Close>> = {
   1001: ['backoff', 'the gateway restarts'],
   1009: ['never', 'too large'],
   4400: ['never', 'bad messages'],
   4401: ['token', 'token refused'],
-  4403: ['never', 'feed not allowed'],
+  4403: ['never'],
   4408: ['backoff', 'too slow'],
-  4429: ['later', 'limit reached'],
+  4429: ['later'],
 }
 
 /** A limit is not lifted by asking again at once. */
 export const LATER_MS = 5_000
 
-export function closeOf(code: number, reason: string): Close {
-  return CLOSES[code] ?? ['backoff', reason || 'connection lost']
+export function closeOf(code: number, reason: string): Required<Close> {
+  const [comeback, meaning = reason || 'connection lost'] = CLOSES[code] ?? ['backoff']
+  return [comeback, meaning]
 }
 
 /** What to do with a subscription that got an error. A table that is `gone` may come back. */
