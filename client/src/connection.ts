@@ -243,14 +243,15 @@ export class Connection {
       this.close(meaning)
       return
     }
-    if (!wasGreeted) this.#choice.failed(end)
+    const isOffline = isBrowserOffline()
+    if (!wasGreeted && !isOffline) this.#choice.failed(end)
     const backMs = end.retryMs ?? backoffMs(this.#failures) + (comeback === 'later' ? LATER_MS : 0)
     this.#failures += 1
     // Without a way to renew it, a refused token waits for the page to bring another.
     const isWaiting = comeback !== 'token' || typeof this.#options.token === 'function'
     if (isWaiting) this.#retry = setTimeout(() => void this.#open(), backMs)
     this.#tell(wasGreeted ? 'lost' : 'failed', {
-      reason: isBrowserOffline() ? 'the browser is offline' : meaning,
+      reason: isOffline ? 'the browser is offline' : meaning,
       retryAt: isWaiting ? Date.now() + backMs : null,
     })
   }

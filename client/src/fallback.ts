@@ -32,15 +32,13 @@ export class TransportChoice {
   }
 
   /** An attempt ended before the gateway said hello. */
-  failed(end: LinkEnd): void {
+  failed({ code, isDown }: LinkEnd): void {
     this.#misses += 1
-    if (end.isDown) this.reset()
+    // Without a code it was not made: where the lesser ones cannot be loaded, as after a deploy that
+    // took their file away, only the WebSocket is left.
+    if (isDown || !code) this.reset()
     // A code of the gateway's own means that the transport works.
-    else if (
-      !this.#fixed &&
-      end.code === 1006 &&
-      (this.#place > 0 || this.#misses >= this.#patience)
-    )
+    else if (!this.#fixed && code === 1006 && (this.#place > 0 || this.#misses >= this.#patience))
       this.#place = (this.#place + 1) % TRANSPORTS.length
   }
 }

@@ -92,6 +92,42 @@ describe('a page that is shown while its token is fetched', () => {
   })
 })
 
+describe('a WebSocket', () => {
+  beforeEach(() => {
+    vi.spyOn(Math, 'random').mockReturnValue(0)
+  })
+
+  async function miss(): Promise<void> {
+    FakeSocket.last.end(1006)
+    const { retryAt } = client.connection.get()
+    await vi.advanceTimersByTimeAsync((retryAt ?? 0) - Date.now())
+  }
+
+  test('is gone back to where the other transports cannot be loaded any more', async () => {
+    vi.doMock('../../src/lazy.js', () => {
+      throw new Error('404')
+    })
+    open()
+    follow()
+    await settle()
+    await miss()
+    await miss()
+    await vi.waitFor(() => {
+      expect(FakeSocket.opened).toHaveLength(3)
+    })
+    vi.doUnmock('../../src/lazy.js')
+  })
+
+  test('is not to blame while the browser is offline', async () => {
+    vi.spyOn(navigator, 'onLine', 'get').mockReturnValue(false)
+    open()
+    follow()
+    await settle()
+    for (let n = 0; n < 7; n += 1) await miss()
+    expect(FakeSocket.opened).toHaveLength(8)
+  })
+})
+
 describe('a filter on a column that the reader may not see', () => {
   async function refused(first: string | null): Promise<SetState[]> {
     open({ token: first })

@@ -24,6 +24,14 @@ test('a gateway that is away is waited for over the WebSocket', () => {
   expect(choice.transport).toBe('websocket')
 })
 
+test('a transport that could not be tried at all is done without', () => {
+  const choice = new TransportChoice('auto')
+  choice.failed(LOST)
+  choice.failed(LOST)
+  choice.failed({ code: 0, reason: 'what it is written in could not be loaded' })
+  expect(choice.transport).toBe('websocket')
+})
+
 test('a WebSocket that once worked is given up later', () => {
   const choice = new TransportChoice('auto')
   choice.worked()
