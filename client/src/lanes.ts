@@ -88,7 +88,10 @@ export function openLanes(
       })
   }
 
-  function end(lane: Lane, ending: Ending): void {
+  function end(lane: Lane, answer: Ending): void {
+    // Without a token there is none to be renewed: what is refused is this lane, as on a socket.
+    const ending: Ending =
+      answer.code === 4401 && !token ? { code: 'unauthorized', message: answer.reason } : answer
     if (typeof ending.code === 'number') {
       close()
       handlers.onEnd(ending)
@@ -147,6 +150,7 @@ export async function endingOf(response: Response): Promise<Ending> {
     code: response.status === 429 ? 4429 : 1006,
     reason: message,
     isDown: true,
-    retryMs: seconds === null ? undefined : Number(seconds) * 1000,
+    // It may also be a date, of a clock that need not be ours.
+    retryMs: Number(seconds) * 1000 || undefined,
   }
 }

@@ -54,6 +54,27 @@ test('without a token a table is refused, and opens with a sign-in', async () =>
   await notes.shows('text', ['a1'])
 })
 
+test.each(['websocket', 'sse', 'poll'] as const)(
+  'over %s a table that is open to all stays so beside one that needs a sign-in',
+  async (transport) => {
+    const tables = [...TABLES, 'create table news (id int primary key, text text)']
+    const toml = `${TOML}[tables."public.news"]\nread = "anyone"\n`
+    scene = await Scene.set({ tables, watched: ['notes', 'news'], toml })
+    await scene.sql("insert into notes values (1, 'ada', 'a1')")
+    await scene.sql("insert into news values (1, 'n1')")
+    const client = scene.client({ transport })
+    const notes = watch(client.live<Note>('notes'))
+    const news = watch(client.live<Note>('news'))
+    await news.shows('text', ['n1'])
+    await until('the refusal', () => notes.set.get().error?.code === 'unauthorized')
+    await scene.sql("insert into news values (2, 'n2')")
+    await news.shows('text', ['n1', 'n2'])
+    client.setToken(sign({ sub: 'ada' }))
+    await notes.shows('text', ['a1'])
+    await news.shows('text', ['n1', 'n2'])
+  },
+)
+
 test.each([
   ['a sign-in', null],
   ['a new role', sign({ sub: 'ada' })],
