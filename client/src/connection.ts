@@ -76,11 +76,14 @@ export class Connection {
     this.#handlers = handlers
     this.#choice = new TransportChoice(options.transport)
     this.#keeper = new TokenKeeper(options.token, {
-      onRenewed: (token) => this.#link?.authenticate(token),
+      onRenewed: (token) => {
+        // Refused for the one before, a page that can fetch none would wait for this one.
+        if (this.#isGreeted || this.#canFetchToken) this.#link?.authenticate(token)
+        else this.#restart()
+      },
       onOther: () => {
-        this.#leave()
         this.#handlers.onIdentity()
-        if (this.#isWanted) void this.#open()
+        this.#restart()
       },
     })
   }
@@ -115,6 +118,10 @@ export class Connection {
     return this.#link
   }
 
+  get #canFetchToken(): boolean {
+    return typeof this.#options.token === 'function'
+  }
+
   /** The browser is back online, or the tab in view: try now, or see whether anybody is there. */
   readonly #wake = (): void => {
     if (!this.#isWanted) return
@@ -132,7 +139,7 @@ export class Connection {
     clearTimeout(this.#deadline)
     this.#deadline = setTimeout(() => {
       if (Date.now() - this.#heardAtMs < ANSWER_WITHIN_MS) this.#awaitAnswer(ANSWER_WITHIN_MS)
-      else this.#cut('the gateway did not answer')
+      else this.#cut()
     }, withinMs)
   }
 
@@ -140,6 +147,11 @@ export class Connection {
     this.#link?.close()
     this.#forget()
     this.#tell('lost', {})
+  }
+
+  #restart(): void {
+    this.#leave()
+    if (this.#isWanted) void this.#open()
   }
 
   #forget(): void {
@@ -187,8 +199,7 @@ export class Connection {
           },
           onBetter: () => {
             this.#choice.reset()
-            this.#leave()
-            void this.#open()
+            this.#restart()
           },
         },
       )
@@ -224,15 +235,15 @@ export class Connection {
   /** An open socket proves nothing: a gateway is there as long as it is heard. */
   readonly #checkSilence = (): void => {
     const silentMs = Date.now() - this.#heardAtMs
-    if (silentMs > this.#heartbeatMs * 2.5) this.#cut('the gateway fell silent')
+    if (silentMs > this.#heartbeatMs * 2.5) this.#cut()
     else if (silentMs > this.#heartbeatMs * 1.5) {
       this.#tell('behind', { reason: 'the gateway is silent' })
     }
   }
 
-  #cut(reason: string): void {
+  #cut(): void {
     this.#link?.close()
-    this.#end({ code: this.#link ? 1006 : 0, reason })
+    this.#end({ code: this.#link ? 1006 : 0, reason: 'the gateway does not answer' })
   }
 
   #end(end: LinkEnd): void {
@@ -248,7 +259,7 @@ export class Connection {
     const backMs = end.retryMs ?? backoffMs(this.#failures) + (comeback === 'later' ? LATER_MS : 0)
     this.#failures += 1
     // Without a way to renew it, a refused token waits for the page to bring another.
-    const isWaiting = comeback !== 'token' || typeof this.#options.token === 'function'
+    const isWaiting = comeback !== 'token' || this.#canFetchToken
     if (isWaiting) this.#retry = setTimeout(() => void this.#open(), backMs)
     this.#tell(wasGreeted ? 'lost' : 'failed', {
       reason: isOffline ? 'the browser is offline' : meaning,

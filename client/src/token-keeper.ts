@@ -9,15 +9,13 @@ export interface TokenHandlers {
   readonly onOther: () => void
 }
 
-/** The subject while no token was used yet. */
-const UNUSED = Symbol()
-
 /** Fetches tokens: before a connection is made, and again before one ends. */
 export class TokenKeeper {
   readonly #get: GetToken | null = null
   readonly #handlers: TokenHandlers
   token: string | null = null
-  #subject: unknown = UNUSED
+  /** Undefined while no token was used yet. */
+  #subject: unknown
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(source: GetToken | string | null, handlers: TokenHandlers) {
@@ -45,7 +43,7 @@ export class TokenKeeper {
   /** Keeps it, plans its renewal, and says whether it is another person's. */
   #hold(token: string | null): boolean {
     const subject = subjectOf(token)
-    const isOther = this.#subject !== UNUSED && this.#subject !== subject
+    const isOther = this.#subject !== undefined && this.#subject !== subject
     this.#subject = subject
     this.token = token
     this.#plan()

@@ -12,9 +12,9 @@ function claim(token: string | null, name: string): unknown {
   }
 }
 
-/** Whose token it is; a change of it voids what the page holds. */
+/** Whose token it is, null without one; a change of it voids what the page holds. */
 export function subjectOf(token: string | null): unknown {
-  return claim(token, 'sub')
+  return token ? (claim(token, 'sub') ?? '') : null
 }
 
 /** How long until a new token should be fetched, or null where the token tells no end. */

@@ -128,6 +128,22 @@ describe('a WebSocket', () => {
   })
 })
 
+test('a token that comes while the connection is made with an older one is used at once', async () => {
+  open({ token: token({ sub: 'ada', exp: 1 }) })
+  follow()
+  await settle()
+  const [socket] = FakeSocket.opened
+  const newer = token({ sub: 'ada', exp: 2 })
+  client.setToken(newer)
+  client.setToken(newer)
+  await settle()
+  expect(socket?.isClosed).toBe(true)
+  expect(FakeSocket.opened).toHaveLength(2)
+  FakeSocket.last.greet()
+  expect(FakeSocket.last.protocols).toContain(`bearer.${newer}`)
+  expect(FakeSocket.last.idOf('courses')).toBeDefined()
+})
+
 describe('a filter on a column that the reader may not see', () => {
   async function refused(first: string | null): Promise<SetState[]> {
     open({ token: first })

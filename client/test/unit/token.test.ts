@@ -56,4 +56,17 @@ describe('a keeper', () => {
     keeper.put(null)
     expect(others).toBe(2)
   })
+
+  test('takes a sign-out for another person, whatever the token said', async () => {
+    let others = 0
+    const keeper = new TokenKeeper(jwt({ role: 'admin' }), {
+      onRenewed: () => undefined,
+      onOther: () => (others += 1),
+    })
+    await keeper.take()
+    keeper.put(jwt({ role: 'student' }))
+    expect(others).toBe(0)
+    for (const none of [null, jwt({}), '']) keeper.put(none)
+    expect(others).toBe(3)
+  })
 })
