@@ -16,17 +16,19 @@ const USUALLY = {
   lost: 'connecting',
   failed: 'offline',
   close: 'closed',
+  // Only who is not connected is woken.
+  woken: 'connecting',
 } as const
 
 type OpenState = Exclude<ConnectionState, 'closed'>
 
 // A missing cell is a compile error: every state answers every event.
 export const NEXT_STATE: Record<OpenState, Record<ConnectionEvent, ConnectionState>> = {
-  connecting: { ...USUALLY, woken: 'connecting' },
-  live: { ...USUALLY, woken: 'live' },
-  stale: { ...USUALLY, woken: 'stale' },
+  connecting: USUALLY,
+  live: USUALLY,
+  stale: USUALLY,
   // Stays offline through a further attempt, so that an indicator does not flicker.
-  offline: { ...USUALLY, lost: 'offline', woken: 'connecting' },
+  offline: { ...USUALLY, lost: 'offline' },
 }
 
 /** Nothing leads out of `closed`. */
