@@ -48,6 +48,7 @@ export interface ConnectionHandlers {
 
 const HELLO_WITHIN_MS = 10_000
 const ANSWER_WITHIN_MS = 3_000
+const SILENT = 'the gateway is silent'
 
 /** Keeps one link to the gateway for as long as anybody wants one. Owned by the client. */
 export class Connection {
@@ -237,13 +238,13 @@ export class Connection {
     const silentMs = Date.now() - this.#heardAtMs
     if (silentMs > this.#heartbeatMs * 2.5) this.#cut()
     else if (silentMs > this.#heartbeatMs * 1.5) {
-      this.#tell('behind', { reason: 'the gateway is silent' })
+      this.#tell('behind', { reason: SILENT })
     }
   }
 
   #cut(): void {
     this.#link?.close()
-    this.#end({ code: this.#link ? 1006 : 0, reason: 'the gateway does not answer' })
+    this.#end({ code: this.#link ? 1006 : 0, reason: SILENT })
   }
 
   #end(end: LinkEnd): void {

@@ -7,9 +7,10 @@ const COLLATOR: Intl.Collator = new Intl.Collator()
 
 /** Compares by columns, each ascending, or descending with a `-` before its name. */
 export function comparator(columns: readonly string[]): Comparator {
-  const parts = columns.map((column) =>
-    column.startsWith('-') ? ([column.slice(1), -1] as const) : ([column, 1] as const),
-  )
+  const parts = columns.map((column) => {
+    const name = column.replace(/^-/, '')
+    return [name, name === column ? 1 : -1] as const
+  })
   return (a, b) => {
     for (const [name, sign] of parts) {
       const order = compareValues(a[name], b[name])

@@ -1,8 +1,8 @@
 const BURST = 10
-const INTERVAL_MS = 100
+const WITHIN_MS = 1_000
 
 /**
- * Sends in order, ten at once and then ten a second: half of what a gateway allows by default, so
+ * Sends in order, ten within any second: half of what a gateway allows by default, so
  * that a page with a hundred subscriptions is not refused when it comes back.
  */
 export class Pace {
@@ -10,7 +10,6 @@ export class Pace {
   readonly #write: (message: object) => void
   /** How many may be sent now; nothing before the start. */
   #credit = 0
-  #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(write: (message: object) => void) {
     this.#write = write
@@ -27,22 +26,19 @@ export class Pace {
   }
 
   stop(): void {
-    clearTimeout(this.#timer)
-    this.#queue.length = this.#credit = 0
+    this.#credit = -Infinity
   }
 
   #drain(): void {
     while (this.#credit > 0 && this.#queue.length > 0) {
       this.#credit -= 1
       this.#write(this.#queue.shift() ?? {})
-      this.#timer ??= setTimeout(this.#refill, INTERVAL_MS)
+      setTimeout(this.#refill, WITHIN_MS)
     }
   }
 
   readonly #refill = (): void => {
     this.#credit += 1
-    // Runs on only until the allowance is full again: an idle page has no timer.
-    this.#timer = this.#credit < BURST ? setTimeout(this.#refill, INTERVAL_MS) : undefined
     this.#drain()
   }
 }

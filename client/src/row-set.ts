@@ -10,7 +10,7 @@ export class RowSet {
   readonly #rows: Map<string, Row> = new Map<string, Row>()
   readonly #orderBy: readonly string[]
   #key: readonly string[] = []
-  #compare: Comparator = comparator([])
+  #compare: Comparator | undefined
   #sorted: readonly Row[] | null = null
 
   constructor(orderBy: readonly string[]) {

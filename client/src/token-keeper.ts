@@ -53,7 +53,7 @@ export class TokenKeeper {
   #plan(): void {
     this.rest()
     const waitMs = refreshInMs(this.token, Date.now())
-    if (waitMs !== null && this.#get) this.#timer = setTimeout(() => void this.#renew(), waitMs)
+    if (waitMs && this.#get) this.#timer = setTimeout(() => void this.#renew(), waitMs)
   }
 
   async #renew(): Promise<void> {
