@@ -19,6 +19,7 @@ export interface OrderOptions {
 export interface TableOptions {
   /** PostgREST's words: `status=eq.PUBLISHED&price=lt.100`. */
   readonly filter?: string
+  /** For a live set they must hold the primary key. */
   readonly columns?: readonly string[]
 }
 

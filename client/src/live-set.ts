@@ -2,7 +2,7 @@ import { remedyFor } from './codes.js'
 import { RowSet } from './row-set.js'
 import { nextFrame } from './schedule.js'
 import { Store } from './store.js'
-import type { Delivery, Subscription, TableError } from './subscription.js'
+import type { Delivery, Spec, Subscription, TableError } from './subscription.js'
 import type { Change, Row } from './wire.js'
 
 /**
@@ -23,7 +23,7 @@ export const LOADING: SetState<never> = { rows: [], status: 'loading', error: nu
 
 const NO_KEY: TableError = {
   code: 'no_key',
-  message: 'the table has no primary key',
+  message: 'no primary key: if `columns` leaves it out, add it there',
   retrying: false,
 }
 
@@ -52,7 +52,7 @@ export class LiveSet extends Store<SetState> {
     this.#subscription = subscription
     switch (delivery.type) {
       case 'snapshot':
-        this.#keyless = delivery.key.length === 0
+        this.#keyless = isKeyless(delivery.key, subscription.spec)
         this.#held = []
         this.#set.replace(delivery.rows, delivery.key)
         this.#loaded = true
@@ -91,4 +91,9 @@ export class LiveSet extends Store<SetState> {
     if (!this.#loaded) return 'loading'
     return this.#subscription?.isLive && this.#isConnectionLive() ? 'live' : 'stale'
   }
+}
+
+/** Rows without all of a key would be taken for one another. */
+function isKeyless(key: readonly string[], { columns = key }: Spec): boolean {
+  return !key.length || key.some((column) => !columns.includes(column))
 }

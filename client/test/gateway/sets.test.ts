@@ -121,6 +121,15 @@ test('a set of a table without primary key says that it cannot be', async () => 
   expect(set.set.get()).toMatchObject({ rows: [], status: 'error' })
 })
 
+test('a set whose columns leave out the key says that they must not', async () => {
+  scene = await Scene.set()
+  await scene.sql("insert into courses (title) values ('Rust'), ('SQL')")
+  const titles = watch(scene.client().live<Course>('courses', { columns: ['title'] }))
+  await until('the refusal', () => titles.set.get().status === 'error')
+  expect(titles.set.get()).toMatchObject({ rows: [], error: { code: 'no_key' } })
+  expect(titles.set.get().error?.message).toContain('`columns`')
+})
+
 test('bigint keys beyond 2^53 stay apart', async () => {
   scene = await Scene.set({ tables: ['create table t (id bigint primary key)'], watched: ['t'] })
   await scene.sql('insert into t values (9223372036854775806), (1)')
