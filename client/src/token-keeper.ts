@@ -16,6 +16,7 @@ export class TokenKeeper {
   token: string | null = null
   /** Undefined while no token was used yet. */
   #subject: unknown
+  #isResting = false
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(source: GetToken | string | null, handlers: TokenHandlers) {
@@ -26,7 +27,8 @@ export class TokenKeeper {
 
   /** Sees to the token for a new connection, and says whether it is another person's. */
   async take(): Promise<boolean> {
-    return this.#hold(this.#get ? await this.#get() : this.token)
+    this.#isResting = false
+    return this.#hold(await this.#fetch())
   }
 
   /** Takes a token from the page. */
@@ -36,8 +38,14 @@ export class TokenKeeper {
     else if (token !== null && token !== before) this.#handlers.onRenewed(token)
   }
 
+  /** Until the next connection none is renewed, also not by a fetch that is under way. */
   rest(): void {
+    this.#isResting = true
     clearTimeout(this.#timer)
+  }
+
+  async #fetch(): Promise<string | null> {
+    return this.#get ? this.#get() : this.token
   }
 
   /** Keeps it, plans its renewal, and says whether it is another person's. */
@@ -51,14 +59,15 @@ export class TokenKeeper {
   }
 
   #plan(): void {
-    this.rest()
+    clearTimeout(this.#timer)
     const waitMs = refreshInMs(this.token, Date.now())
-    if (waitMs && this.#get) this.#timer = setTimeout(() => void this.#renew(), waitMs)
+    if (waitMs && this.#get && !this.#isResting)
+      this.#timer = setTimeout(() => void this.#renew(), waitMs)
   }
 
   async #renew(): Promise<void> {
     const before = this.token
-    const token = await Promise.resolve(this.#get?.()).catch(() => null)
+    const token = await this.#fetch().catch(() => null)
     // Overtaken by the page, or nothing new: when the old one ends, the gateway says so.
     if (this.token !== before) return
     if (token) this.put(token)

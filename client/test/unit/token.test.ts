@@ -69,4 +69,47 @@ describe('a keeper', () => {
     for (const none of [null, jwt({}), '']) keeper.put(none)
     expect(others).toBe(3)
   })
+
+  test('fetches no more when it rests, also where a fetch was under way', async () => {
+    for (const isFirst of [true, false]) {
+      let fetched = 0
+      let give: (token: string) => void = () => undefined
+      const getToken = (): Promise<string> => {
+        fetched += 1
+        return new Promise((resolve) => {
+          give = resolve
+        })
+      }
+      const handlers = { onRenewed: () => undefined, onOther: () => undefined }
+      const keeper = new TokenKeeper(getToken, handlers)
+      const taken = keeper.take()
+      if (!isFirst) {
+        give(jwt({ sub: 'a', exp: Date.now() / 1000 + 100 }))
+        await taken
+        await vi.advanceTimersByTimeAsync(80_000)
+      }
+      keeper.rest()
+      give(jwt({ sub: 'a', exp: Date.now() / 1000 + 200 }))
+      await vi.advanceTimersByTimeAsync(1_000_000)
+      expect(fetched).toBe(isFirst ? 1 : 2)
+    }
+  })
+
+  test('asks again after a source that throws', async () => {
+    let fetched = 0
+    const getToken = (): string => {
+      fetched += 1
+      if (fetched === 2) throw new Error('not now')
+      return jwt({ sub: 'a', exp: 100 * fetched })
+    }
+    const renewed: string[] = []
+    const keeper = new TokenKeeper(getToken, {
+      onRenewed: (token) => renewed.push(token),
+      onOther: () => expect.unreachable(),
+    })
+    await keeper.take()
+    await vi.advanceTimersByTimeAsync(99_000)
+    expect(renewed).toEqual([jwt({ sub: 'a', exp: 300 })])
+    keeper.rest()
+  })
 })
