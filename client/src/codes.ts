@@ -34,8 +34,6 @@ const REMEDIES: Partial<Record<ErrorCode | EndReason, Remedy>> = {
   unauthorized: 'token',
   forbidden: 'token',
   unavailable: 'later',
-  duplicate_id: 'later',
-  too_many_connections: 'later',
   too_many_subscriptions: 'later',
   too_many_messages: 'later',
   // A migration may drop a table and make it again; settings may give a feed another.

@@ -79,7 +79,8 @@ export class Connection {
     this.#keeper = new TokenKeeper(options.token, {
       onRenewed: (token) => {
         // Refused for the one before, a page that can fetch none would wait for this one.
-        if (this.#isGreeted || this.#canFetchToken) this.#link?.authenticate(token)
+        if (this.#isGreeted || typeof this.#options.token === 'function')
+          this.#link?.authenticate(token)
         else this.#restart()
       },
       onOther: () => {
@@ -117,10 +118,6 @@ export class Connection {
 
   get link(): Link | null {
     return this.#link
-  }
-
-  get #canFetchToken(): boolean {
-    return typeof this.#options.token === 'function'
   }
 
   /** The browser is back online, or the tab in view: try now, or see whether anybody is there. */
@@ -260,7 +257,7 @@ export class Connection {
     const backMs = end.retryMs ?? backoffMs(this.#failures) + (comeback === 'later' ? LATER_MS : 0)
     this.#failures += 1
     // Without a way to renew it, a refused token waits for the page to bring another.
-    const isWaiting = comeback !== 'token' || this.#canFetchToken
+    const isWaiting = comeback !== 'token' || typeof this.#options.token === 'function'
     if (isWaiting) this.#retry = setTimeout(() => void this.#open(), backMs)
     this.#tell(wasGreeted ? 'lost' : 'failed', {
       reason: isOffline ? 'the browser is offline' : meaning,

@@ -1,3 +1,4 @@
+import { guard } from './guard.js'
 import type { Delivery, Subscription, TableError } from './subscription.js'
 import type { Change, ResyncReason, Row } from './wire.js'
 
@@ -43,21 +44,21 @@ export class Events {
       this.#tell([{ type: 'resync', table: subscription.spec.table, reason: delivery.reason }])
     } else if (subscription.error !== this.#error) {
       const error = (this.#error = subscription.error)
-      for (const { onError } of this.#users) onError(error)
+      for (const user of [...this.#users]) {
+        guard(() => {
+          user.onError(error)
+        })
+      }
     }
   }
 
   #tell(events: readonly TableEvent[]): void {
-    for (const { onEvent } of [...this.#users]) {
+    for (const user of [...this.#users]) {
       events.forEach((event, index) => {
-        try {
-          onEvent(event, index, events)
-        } catch (error) {
-          // A page's mistake is told to the page, and costs nobody else a change.
-          setTimeout(() => {
-            throw error
-          })
-        }
+        guard(() => {
+          // It may have left at one before.
+          if (this.#users.has(user)) user.onEvent(event, index, events)
+        })
       })
     }
   }

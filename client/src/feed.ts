@@ -110,5 +110,5 @@ function specOf(table: string, { filter, columns, events }: EventOptions): Spec 
 }
 
 function complain(error: TableError | null): void {
-  if (error) console.error(`pgfeed: ${error.code}: ${error.message}`)
+  if (error) console.error('pgfeed:', error.message)
 }

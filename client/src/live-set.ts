@@ -23,7 +23,7 @@ export const LOADING: SetState<never> = { rows: [], status: 'loading', error: nu
 
 const NO_KEY: TableError = {
   code: 'no_key',
-  message: 'no primary key: if `columns` leaves it out, add it there',
+  message: 'no primary key, or none in `columns`',
   retrying: false,
 }
 

@@ -1,3 +1,5 @@
+import { guard } from './guard.js'
+
 export type Listener = () => void
 
 /** What React calls an external store: a value to read and a way to hear that it changed. */
@@ -25,7 +27,7 @@ export class Store<T> implements Readable<T> {
   readonly subscribe = (listener: Listener): (() => void) => {
     // Wrapped, so that one function subscribed twice is told twice and leaves twice.
     const own = (): void => {
-      listener()
+      guard(listener)
     }
     this.#listeners.add(own)
     return () => this.#listeners.delete(own)

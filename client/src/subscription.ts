@@ -28,8 +28,8 @@ export type Delivery =
   /** `isLive` or `error` changed. */
   | { readonly type: 'status' }
 
-/** Not on the wire, asked for, told what it missed, told what happens, refused. */
-export type SubscriptionState = 'waiting' | 'asked' | 'catching-up' | 'live' | 'refused'
+/** Not on the wire, asked for and told what it missed, told what happens, refused. */
+export type SubscriptionState = 'waiting' | 'asked' | 'live' | 'refused'
 
 interface Cut {
   readonly cursor: string
@@ -101,7 +101,7 @@ export class Subscription {
         this.error = this.remedy = null
         this.#moveTo(message.cursor, true)
         // Told its columns anew after a change of the table, a live subscription stays live.
-        this.#enter(message.live || this.state === 'live' ? 'live' : 'catching-up')
+        this.#enter(message.live || this.state === 'live' ? 'live' : 'asked')
         return
       case 'snapshot':
         this.#takeSnapshot(message.rows, message.more)
