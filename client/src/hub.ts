@@ -103,7 +103,7 @@ export class Hub implements ConnectionHandlers {
         this.#refuse(message.id, message.code, message.message)
         return
       case 'unsubscribed':
-        if (message.reason) this.#refuse(message.id, message.reason, 'ended by the gateway')
+        if (message.reason) this.#refuse(message.id, message.reason, 'ended')
         return
       default: {
         // What is about the connection has no id.

@@ -25,12 +25,14 @@ export function compareValues(a: unknown, b: unknown): number {
   const missing = Number(a === null || a === undefined) - Number(b === null || b === undefined)
   if (missing !== 0) return missing
   const [left, right] = [comparable(a), comparable(b)]
-  if (typeof left === 'string' && typeof right === 'string') return COLLATOR.compare(left, right)
-  return left < right ? -1 : left > right ? 1 : 0
+  const isText = typeof left === 'string'
+  // Text beside long digits has no order by value, so they are kept apart.
+  if (isText !== (typeof right === 'string')) return isText ? 1 : -1
+  return isText ? COLLATOR.compare(left, right as string) : left < right ? -1 : Number(left > right)
 }
 
 /** A bigint column gives numbers, and strings of digits where a number would round. */
 function comparable(value: unknown): string | number | bigint | boolean {
-  if (typeof value === 'object') return JSON.stringify(value)
+  if (typeof value === 'object' && value) return JSON.stringify(value)
   return typeof value === 'string' && isLongInteger(value) ? BigInt(value) : (value as number)
 }

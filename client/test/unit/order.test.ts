@@ -29,6 +29,14 @@ test('bigints order by value whether they came as numbers or as digits', () => {
   ])
 })
 
+test('text beside digits has one order, whichever two are compared', () => {
+  const values = ['b', '9999999999999999', '5', 'a', '10000000000000000', 'x']
+  const order = [...values].sort(compareValues)
+  for (const [place, value] of order.entries()) {
+    for (const later of order.slice(place + 1)) expect(compareValues(value, later)).toBe(-1)
+  }
+})
+
 test('booleans and equal values have an order too', () => {
   expect(compareValues(false, true)).toBeLessThan(0)
   expect(compareValues({ a: 1 }, { a: 1 })).toBe(0)
