@@ -26,6 +26,17 @@ test('a server renders the page as loading, and opens nothing', () => {
   expect(opened).toEqual([])
 })
 
+test('a page is rendered on a server as connecting, whatever its client has become', () => {
+  const client = createClient()
+  client.close()
+  const html = renderToString(
+    <PgfeedProvider client={client}>
+      <Page />
+    </PgfeedProvider>,
+  )
+  expect(html).toBe('loading 0 connecting loading')
+})
+
 test('a hook outside the provider says what is missing', () => {
   expect(() => renderToString(<Page />)).toThrow('put the page into <PgfeedProvider>')
 })

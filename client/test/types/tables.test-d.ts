@@ -1,6 +1,6 @@
 import { expectTypeOf, test } from 'vitest'
 import { createClient } from 'pgfeed'
-import type { Change, Resync, SetState } from 'pgfeed'
+import type { Change, Resync, SetState, TableName } from 'pgfeed'
 import { useTable, useTableChanges } from 'pgfeed/react'
 
 interface Course {
@@ -26,6 +26,15 @@ test('registered tables have their rows everywhere', () => {
   useTableChanges(['courses'], (event) => {
     if (event.type === 'change') expectTypeOf(event.key).toEqualTypeOf<Partial<Course>>()
   })
+})
+
+test('a hook that is handed its tables takes names of them', () => {
+  const useAll = (tables: TableName[]): void => {
+    useTableChanges(tables, (event) => {
+      expectTypeOf(event).toEqualTypeOf<Change<Course> | Resync>()
+    })
+  }
+  expectTypeOf(useAll).toBeCallableWith(['courses'])
 })
 
 test('so they have on a declared feed, which takes no filter', () => {
