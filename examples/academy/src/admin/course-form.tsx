@@ -26,7 +26,11 @@ export function CourseForm(): ReactNode {
         <input type="checkbox" name="publish" defaultChecked /> publish at once
       </label>
       <button>Add</button>
-      {failure && <p className="refusal">{failure}</p>}
+      {failure && (
+        <p className="refusal" role="alert">
+          {failure}
+        </p>
+      )}
     </form>
   )
 }

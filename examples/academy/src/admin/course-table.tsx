@@ -81,7 +81,11 @@ function CourseLine({ course }: { readonly course: Course }): ReactNode {
       >
         Delete
       </button>
-      {failure && <p className="refusal">{failure}</p>}
+      {failure && (
+        <p className="refusal" role="alert">
+          {failure}
+        </p>
+      )}
     </div>
   )
 }

@@ -20,7 +20,8 @@ export function ConnectionLight(): ReactNode {
     <span className={`light ${state}`} role="status">
       {WORDS[state]}
       {why && <small> {why}</small>}
-      {why && seconds > 0 && <small>, again in {seconds} s</small>}
+      {/* Read out each second it would drown all else. */}
+      {why && seconds > 0 && <small aria-hidden>, again in {seconds} s</small>}
     </span>
   )
 }

@@ -11,7 +11,12 @@ export function Loaded({
   readonly lines?: number
   readonly children: ReactNode
 }): ReactNode {
-  if (status === 'error') return <p className="refusal">{error?.message}</p>
+  if (status === 'error')
+    return (
+      <p className="refusal" role="alert">
+        {error?.message}
+      </p>
+    )
   if (status !== 'loading') return children
   return (
     <div className="skeleton" aria-busy="true" aria-label="Loading">

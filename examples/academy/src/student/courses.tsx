@@ -33,6 +33,8 @@ function CourseCard({
   // Taken as done when asked for; the row that comes through the feed makes it so.
   const [isAsked, setIsAsked] = useState(false)
   const [failure, setFailure] = useState<string | null>(null)
+  // From there on the row is the truth, also when it is taken away again.
+  if (isEnrolled && isAsked) setIsAsked(false)
   const enrol = (): void => {
     setIsAsked(true)
     setFailure(null)
@@ -50,7 +52,11 @@ function CourseCard({
       ) : (
         <button onClick={enrol}>Enrol</button>
       )}
-      {failure && <p className="refusal">{failure}</p>}
+      {failure && (
+        <p className="refusal" role="alert">
+          {failure}
+        </p>
+      )}
     </article>
   )
 }

@@ -1,3 +1,4 @@
+import { useState } from 'react'
 import type { ReactNode } from 'react'
 import { useTable } from 'pgfeed/react'
 import { Loaded } from '../parts/skeleton.js'
@@ -6,9 +7,16 @@ import { useSession } from '../session.js'
 /** A student's registrations, with the progress that any window of theirs makes. */
 export function MyCourses(): ReactNode {
   const { act } = useSession()
+  const [failure, setFailure] = useState<string | null>(null)
   const registrations = useTable('registrations')
   const { rows: courses } = useTable('courses', { orderBy: 'title' })
   const titles = new Map(courses.map(({ id, title }) => [id, title]))
+  const learn = (id: number): void => {
+    setFailure(null)
+    act('PATCH', `registrations/${String(id)}`).catch((error: unknown) => {
+      setFailure(String(error))
+    })
+  }
   return (
     <section aria-label="My courses">
       <h2>My courses</h2>
@@ -26,7 +34,7 @@ export function MyCourses(): ReactNode {
             <button
               disabled={progress === 100}
               onClick={() => {
-                void act('PATCH', `registrations/${String(id)}`)
+                learn(id)
               }}
             >
               {progress === 100 ? 'Done' : 'Learn'}
@@ -35,6 +43,11 @@ export function MyCourses(): ReactNode {
         ))}
         {registrations.rows.length === 0 && <p>Enrol in a course to begin.</p>}
       </Loaded>
+      {failure && (
+        <p className="refusal" role="alert">
+          {failure}
+        </p>
+      )}
     </section>
   )
 }

@@ -1,3 +1,4 @@
+import { useState } from 'react'
 import type { ReactNode } from 'react'
 import { useTable } from 'pgfeed/react'
 import { useSession } from '../session.js'
@@ -7,8 +8,15 @@ const SHOWN_MAX = 5
 /** The bell: how many are unread, and the latest five. */
 export function Notifications(): ReactNode {
   const { act } = useSession()
+  const [failure, setFailure] = useState<string | null>(null)
   const { rows } = useTable('notifications', { orderBy: '-id' })
   const unread = rows.filter(({ is_read }) => !is_read).length
+  const markAll = (): void => {
+    setFailure(null)
+    act('POST', 'notifications').catch((error: unknown) => {
+      setFailure(String(error))
+    })
+  }
   return (
     <details className="menu">
       <summary aria-label={`Notifications, ${String(unread)} unread`}>
@@ -23,7 +31,12 @@ export function Notifications(): ReactNode {
         {rows.length === 0 && <li>Nothing yet.</li>}
         {unread > 0 && (
           <li>
-            <button onClick={() => void act('POST', 'notifications')}>Mark all as read</button>
+            <button onClick={markAll}>Mark all as read</button>
+          </li>
+        )}
+        {failure && (
+          <li className="refusal" role="alert">
+            {failure}
           </li>
         )}
       </ul>
