@@ -22,7 +22,8 @@ export class Tail {
     const pause = byId('tail-pause')
     pause.addEventListener('click', () => {
       this.#isPaused = !this.#isPaused
-      pause.setAttribute('aria-pressed', String(this.#isPaused))
+      // The label says what a click does, so it is no toggle that is pressed.
+      pause.classList.toggle('paused', this.#isPaused)
       this.#plan()
     })
     byId('tail-clear').addEventListener('click', () => this.clear())
