@@ -564,9 +564,11 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  v_root  oid := coalesce((select w.rel from pgfeed.watch_list w where w.id = p_watch), p_rel);
+  -- None is seen by a transaction whose snapshot is older than the watch.
+  v_root  oid := (select w.rel from pgfeed.watch_list w where w.id = p_watch);
   v_whole boolean;
 begin
+  if p_watch is null then v_root := p_rel; end if;
   if v_root <> p_rel and exists (
        select from pgfeed.log l
         where l.xid = pg_current_xact_id() and l.rel = v_root and l.op = 'T'

@@ -60,6 +60,16 @@ async fn truncate_of_the_whole_clears_and_of_a_part_leaves_a_gap_mark() {
 }
 
 #[tokio::test]
+async fn truncate_of_a_part_by_a_transaction_older_than_the_watch_leaves_a_gap_mark() {
+    let (database, session) = Database::with_feed().await;
+    let old = database.session().await;
+    old.run("begin isolation level repeatable read; select count(*) from pgfeed.watch_list").await;
+    session.run(PARTITIONED).await;
+    old.run("truncate ev_1; commit").await;
+    assert_eq!(session.rows(SEEN).await, ["G 1 ev_1 "]);
+}
+
+#[tokio::test]
 async fn children_are_told_under_their_parent() {
     let (_database, session) = Database::with_feed().await;
     session
