@@ -328,7 +328,7 @@ comment on function pgfeed.can_look(integer, oid) is
 --   whose rows need more than row_to_json (virtual columns, casts to json that users define).
 -- Returns: null (an AFTER trigger).
 -- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.capture_update_nested,
---   pgfeed.note_depth, pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
+--   pgfeed.note_depth, pgfeed.note_inner, pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The ordinary path has no EXCEPTION block and no call but the INSERT: every writer pays for it.
@@ -408,7 +408,9 @@ begin
     end if;
   end if;
 
-  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
+  if pg_trigger_depth() > 1 then
+    perform pgfeed.note_depth(), pgfeed.note_inner(TG_ARGV[0]::integer, TG_RELID);
+  end if;
   -- While a gateway is awake it holds this lock, and a commit that does not NOTIFY waits for
   -- nobody. Taken and given back by one expression, which nothing interrupts: the lock outlives a
   -- statement that is cancelled, and a session that kept it would keep every gateway from being awake.
@@ -435,7 +437,7 @@ comment on function pgfeed.capture() is
 --   told
 --   even so leaves a gap mark, so that clients are told to start over.
 -- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row, pgfeed.can_look,
---   pgfeed.has_other_triggers.
+--   pgfeed.is_inner, pgfeed.has_other_triggers.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The EXCEPTION blocks only read: a subtransaction that writes nothing costs no transaction number.
@@ -479,8 +481,11 @@ begin
     if v_back is not null and v_back::text is distinct from v_now::text then
       insert into pgfeed.log (watch, rel, op, new) values (p_watch, p_rel, 'I', v_back);
     end if;
-    -- Triggers of others were made since the watch, and what they did to the row cannot be seen.
-    if p_again and not pgfeed.can_look(p_watch, p_rel) and pgfeed.has_other_triggers(p_rel) then
+    -- What triggers did to the row cannot be seen: they were made since the watch, or belong to
+    -- other tables of the statement, or come before the write, or the table has row security.
+    -- Of a row that is gone only the table's own triggers bring the key back.
+    if p_again and not pgfeed.can_look(p_watch, p_rel) and pgfeed.is_inner(p_watch, p_rel)
+       and (p_op <> 'DELETE' or pgfeed.has_other_triggers(p_rel)) then
       insert into pgfeed.log (watch, rel, op) values (p_watch, p_rel, 'G');
     end if;
     return;
@@ -644,7 +649,7 @@ comment on function pgfeed.capture_update() is
 -- Parameters: p_watch pgfeed.watch_list.id; p_rel the table; p_mode plain or careful; p_new, p_old
 --   the row after and before.
 -- Returns: nothing. Called by: pgfeed.capture_update, pgfeed.capture, under their settings.
--- Calls: pgfeed.capture_careful, pgfeed.note_depth. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.note_inner. Tables touched: inserts into pgfeed.log.
 --
 -- Comparing copies the rows, which fails over 1 GB: hence the EXCEPTION block. It only reads, for a
 -- subtransaction that writes nothing costs no transaction number.
@@ -674,7 +679,7 @@ begin
     insert into pgfeed.log (watch, rel, op, new, old)
       values (p_watch, p_rel, 'U', row_to_json(p_new), row_to_json(p_old));
   end if;
-  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(), pgfeed.note_inner(p_watch, p_rel); end if;
 end
 $fn$;
 
@@ -855,6 +860,23 @@ $fn$;
 
 comment on function pgfeed.has_other_triggers(regclass) is
   'Whether other triggers of a table, or its own cascades, may change rows again.';
+
+-- pgfeed.is_inner(p_watch, p_rel): whether a trigger has changed a table within the client's
+-- statement.
+--
+-- Parameters: as for pgfeed.note_inner, which remembers it.
+-- Called by: pgfeed.capture_careful. Tables touched: none.
+create or replace function pgfeed.is_inner(p_watch integer, p_rel oid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select coalesce(starts_with(s.inner_, extract(epoch from statement_timestamp()) || ' ')
+                  and position(format(' %s ', coalesce(p_watch::text, 'r' || p_rel)) in s.inner_) > 0, false)
+    from (select current_setting('pgfeed.inner', true)) s (inner_)
+$fn$;
+
+comment on function pgfeed.is_inner(integer, oid) is
+  'Used by pgfeed.capture_careful(): whether a trigger of this statement has changed a table.';
 
 -- pgfeed.key_columns(p_watch, p_rel): primary key columns, in the order of the key.
 --
@@ -1057,6 +1079,32 @@ $fn$;
 comment on function pgfeed.note_depth() is
   'Used by the trigger functions: how deep in triggers this transaction has logged changes.';
 
+-- pgfeed.note_inner(p_watch, p_rel): remembers for the client's statement that a trigger has changed
+-- a table.
+--
+-- A change of the table that is logged later, further out, then may be of a row that has been changed
+-- again. Statements are told apart by when they began.
+-- Parameters: p_watch pgfeed.watch_list.id or null; p_rel the table.
+-- Returns: nothing. Called by: the trigger functions, inside other triggers. Tables touched: none.
+create or replace function pgfeed.note_inner(p_watch integer, p_rel oid) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  v_began text := extract(epoch from statement_timestamp()) || ' ';
+  v_inner text := coalesce(current_setting('pgfeed.inner', true), '');
+  v_name  text := format(' %s ', coalesce(p_watch::text, 'r' || p_rel));
+begin
+  if not starts_with(v_inner, v_began) then v_inner := v_began; end if;
+  if position(v_name in v_inner) = 0 then
+    perform set_config('pgfeed.inner', v_inner || v_name, true);
+  end if;
+end
+$fn$;
+
+comment on function pgfeed.note_inner(integer, oid) is
+  'Used by the trigger functions: remembers that a trigger of this statement has changed a table.';
+
 -- pgfeed.note_large(): remembers that a statement has a row too large for the ordinary path.
 --
 -- Returns: false, so that it can stand in the WHERE of the ordinary INSERT, which then skips the
@@ -1146,7 +1194,7 @@ comment on function pgfeed.note_shapes(oid[], bigint[]) is
 --
 -- Arguments of the trigger: none needed; [0] wake, as in pgfeed.watch(): auto, always, never.
 -- Returns: the row, so that a BEFORE trigger does not drop it.
--- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.wake. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.note_inner, pgfeed.wake. Tables touched: inserts into pgfeed.log.
 --
 -- A statement trigger does not see the rows of INSERT, UPDATE or DELETE: it leaves a gap mark.
 -- Settings and ordinary path are those of pgfeed.capture(), where they are explained.
@@ -1175,7 +1223,7 @@ begin
     insert into pgfeed.log (rel, op, old) values (TG_RELID, 'D', row_to_json(OLD));
   end if;
 
-  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(), pgfeed.note_inner(null, TG_RELID); end if;
   if TG_ARGV[0] = 'never' then
     null;
   elsif TG_ARGV[0] = 'always' then
@@ -2002,7 +2050,8 @@ begin
     pgfeed.capture_truncate(integer, oid), pgfeed.capture_update_nested(integer, oid, text, record, record),
     pgfeed.current_row(integer, oid, json, json),
     pgfeed.has_other_triggers(regclass), pgfeed.key_columns(integer, oid), pgfeed.key_of(integer, oid, record),
-    pgfeed.note_depth(), pgfeed.note_large(), pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
+    pgfeed.is_inner(integer, oid), pgfeed.note_depth(), pgfeed.note_inner(integer, oid), pgfeed.note_large(),
+    pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
     pgfeed.wake(integer, oid, text) to pgfeed_owner;
   v_lend := not pg_catalog.has_schema_privilege('pgfeed_owner', 'public', 'create');
   if v_lend then grant create on schema public to pgfeed_owner; end if;

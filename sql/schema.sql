@@ -134,6 +134,11 @@
   set search_path=pg_catalog, pg_temp
   grant execute to pgfeed_owner
   -- Whether other triggers of a table, or its own cascades, may change rows again.
+-- function pgfeed.is_inner(p_watch integer, p_rel oid) returns boolean
+  language sql stable
+  set search_path=pg_catalog, pg_temp
+  grant execute to pgfeed_owner
+  -- Used by pgfeed.capture_careful(): whether a trigger of this statement has changed a table.
 -- function pgfeed.key_columns(p_watch integer, p_rel oid) returns name[]
   language sql stable
   set search_path=pg_catalog, pg_temp
@@ -165,6 +170,11 @@
   set search_path=pg_catalog, pg_temp
   grant execute to pgfeed_owner
   -- Used by the trigger functions: how deep in triggers this transaction has logged changes.
+-- function pgfeed.note_inner(p_watch integer, p_rel oid) returns void
+  language plpgsql volatile
+  set search_path=pg_catalog, pg_temp
+  grant execute to pgfeed_owner
+  -- Used by the trigger functions: remembers that a trigger of this statement has changed a table.
 -- function pgfeed.note_large() returns boolean
   language plpgsql volatile
   set search_path=pg_catalog, pg_temp

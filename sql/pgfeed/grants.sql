@@ -35,7 +35,8 @@ begin
     pgfeed.capture_truncate(integer, oid), pgfeed.capture_update_nested(integer, oid, text, record, record),
     pgfeed.current_row(integer, oid, json, json),
     pgfeed.has_other_triggers(regclass), pgfeed.key_columns(integer, oid), pgfeed.key_of(integer, oid, record),
-    pgfeed.note_depth(), pgfeed.note_large(), pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
+    pgfeed.is_inner(integer, oid), pgfeed.note_depth(), pgfeed.note_inner(integer, oid), pgfeed.note_large(),
+    pgfeed.row_json(oid, record), pgfeed.rows_of(text, oid, boolean),
     pgfeed.wake(integer, oid, text) to pgfeed_owner;
   v_lend := not pg_catalog.has_schema_privilege('pgfeed_owner', 'public', 'create');
   if v_lend then grant create on schema public to pgfeed_owner; end if;

@@ -139,3 +139,54 @@ async fn cascades_within_the_table_keep_the_order() {
     session.run("delete from t where id = 11").await;
     holds(&session, "delete").await;
 }
+
+/// What cannot be seen of a row that was changed again is told by a gap mark behind it.
+async fn ends_in_a_gap(session: &Session, statement: &str) {
+    session.run("delete from pgfeed.log").await;
+    session.run(statement).await;
+    assert_eq!(session.log().await.last().map(String::as_str), Some("G|||"), "{statement}");
+}
+
+#[tokio::test]
+async fn a_row_that_a_trigger_before_the_write_changes_again_leaves_a_gap_mark() {
+    // The rows of a statement are captured after all of them are written.
+    let only_one = "create function only_one() returns trigger language plpgsql as $$ begin \
+                      update t set n = 0 where id <> new.id; return new; end $$; \
+                    create trigger only_one before insert on t \
+                      for each row execute function only_one()";
+    for level in ["auto", "row"] {
+        let (_database, session) = with_table(only_one, level).await;
+        ends_in_a_gap(&session, "insert into t values (1, 1), (2, 2)").await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_a_trigger_of_another_table_changes_again_leaves_a_gap_mark() {
+    let total = "create table item (id integer primary key, of_t integer, amount integer); \
+                 create function total() returns trigger language plpgsql as $$ begin \
+                   update t set n = n + new.amount where id = new.of_t; return null; end $$; \
+                 create trigger total after insert on item for each row execute function total()";
+    let (_database, session) = with_table(total, "auto").await;
+    session.run("insert into t values (1, 1), (2, 2)").await;
+    let with = "with i as (insert into item values (1, 1, 10) returning of_t)";
+    ends_in_a_gap(&session, &format!("{with} update t set n = n + 1 from i where id = of_t")).await;
+    // One after the other nothing is hidden: the row is as the later statement made it.
+    session.run("delete from pgfeed.log; begin").await;
+    session.run("insert into item values (2, 2, 10)").await;
+    session.run("update t set n = n + 1 where id = 2").await;
+    session.run("commit").await;
+    assert!(!session.log().await.iter().any(|row| row.starts_with('G')));
+}
+
+#[tokio::test]
+async fn a_table_that_no_trigger_changed_gets_no_gap_mark_for_another() {
+    let rooms = "create table room (id integer primary key, n integer); \
+                 insert into room values (1, 0); select pgfeed.watch('room'); \
+                 create function count_up() returns trigger language plpgsql as $$ begin \
+                   update room set n = n + 1; return null; end $$; \
+                 create trigger count_up after insert on t for each row execute function count_up()";
+    let (_database, session) = with_table(rooms, "auto").await;
+    session.run("alter table t enable row level security").await;
+    session.run("insert into t values (1, 1), (2, 2)").await;
+    assert!(!session.log().await.iter().any(|row| row.starts_with('G')));
+}

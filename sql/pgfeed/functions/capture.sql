@@ -5,7 +5,7 @@
 --   whose rows need more than row_to_json (virtual columns, casts to json that users define).
 -- Returns: null (an AFTER trigger).
 -- Calls: pgfeed.capture_careful, pgfeed.capture_truncate, pgfeed.capture_update_nested,
---   pgfeed.note_depth, pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
+--   pgfeed.note_depth, pgfeed.note_inner, pgfeed.note_large, pgfeed.rows_of, pgfeed.wake.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The ordinary path has no EXCEPTION block and no call but the INSERT: every writer pays for it.
@@ -85,7 +85,9 @@ begin
     end if;
   end if;
 
-  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
+  if pg_trigger_depth() > 1 then
+    perform pgfeed.note_depth(), pgfeed.note_inner(TG_ARGV[0]::integer, TG_RELID);
+  end if;
   -- While a gateway is awake it holds this lock, and a commit that does not NOTIFY waits for
   -- nobody. Taken and given back by one expression, which nothing interrupts: the lock outlives a
   -- statement that is cancelled, and a session that kept it would keep every gateway from being awake.

@@ -7,7 +7,7 @@
 --   told
 --   even so leaves a gap mark, so that clients are told to start over.
 -- Calls: pgfeed.row_json, pgfeed.key_of, pgfeed.current_row, pgfeed.can_look,
---   pgfeed.has_other_triggers.
+--   pgfeed.is_inner, pgfeed.has_other_triggers.
 -- Tables touched: inserts into pgfeed.log.
 --
 -- The EXCEPTION blocks only read: a subtransaction that writes nothing costs no transaction number.
@@ -51,8 +51,11 @@ begin
     if v_back is not null and v_back::text is distinct from v_now::text then
       insert into pgfeed.log (watch, rel, op, new) values (p_watch, p_rel, 'I', v_back);
     end if;
-    -- Triggers of others were made since the watch, and what they did to the row cannot be seen.
-    if p_again and not pgfeed.can_look(p_watch, p_rel) and pgfeed.has_other_triggers(p_rel) then
+    -- What triggers did to the row cannot be seen: they were made since the watch, or belong to
+    -- other tables of the statement, or come before the write, or the table has row security.
+    -- Of a row that is gone only the table's own triggers bring the key back.
+    if p_again and not pgfeed.can_look(p_watch, p_rel) and pgfeed.is_inner(p_watch, p_rel)
+       and (p_op <> 'DELETE' or pgfeed.has_other_triggers(p_rel)) then
       insert into pgfeed.log (watch, rel, op) values (p_watch, p_rel, 'G');
     end if;
     return;

@@ -4,7 +4,7 @@
 -- Parameters: p_watch pgfeed.watch_list.id; p_rel the table; p_mode plain or careful; p_new, p_old
 --   the row after and before.
 -- Returns: nothing. Called by: pgfeed.capture_update, pgfeed.capture, under their settings.
--- Calls: pgfeed.capture_careful, pgfeed.note_depth. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.note_inner. Tables touched: inserts into pgfeed.log.
 --
 -- Comparing copies the rows, which fails over 1 GB: hence the EXCEPTION block. It only reads, for a
 -- subtransaction that writes nothing costs no transaction number.
@@ -34,7 +34,7 @@ begin
     insert into pgfeed.log (watch, rel, op, new, old)
       values (p_watch, p_rel, 'U', row_to_json(p_new), row_to_json(p_old));
   end if;
-  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(), pgfeed.note_inner(p_watch, p_rel); end if;
 end
 $fn$;
 

@@ -5,7 +5,7 @@
 --
 -- Arguments of the trigger: none needed; [0] wake, as in pgfeed.watch(): auto, always, never.
 -- Returns: the row, so that a BEFORE trigger does not drop it.
--- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.wake. Tables touched: inserts into pgfeed.log.
+-- Calls: pgfeed.capture_careful, pgfeed.note_depth, pgfeed.note_inner, pgfeed.wake. Tables touched: inserts into pgfeed.log.
 --
 -- A statement trigger does not see the rows of INSERT, UPDATE or DELETE: it leaves a gap mark.
 -- Settings and ordinary path are those of pgfeed.capture(), where they are explained.
@@ -34,7 +34,7 @@ begin
     insert into pgfeed.log (rel, op, old) values (TG_RELID, 'D', row_to_json(OLD));
   end if;
 
-  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(); end if;
+  if pg_trigger_depth() > 1 then perform pgfeed.note_depth(), pgfeed.note_inner(null, TG_RELID); end if;
   if TG_ARGV[0] = 'never' then
     null;
   elsif TG_ARGV[0] = 'always' then
