@@ -190,3 +190,20 @@ async fn a_table_that_no_trigger_changed_gets_no_gap_mark_for_another() {
     session.run("insert into t values (1, 1), (2, 2)").await;
     assert!(!session.log().await.iter().any(|row| row.starts_with('G')));
 }
+
+#[tokio::test]
+async fn a_key_that_a_statement_gives_to_another_row_is_told_in_order_by_row() {
+    let (_database, session) = with_table("", "row").await;
+    session.run("insert into t values (1, 1), (2, 2)").await;
+    session
+        .run(
+            "with d as (delete from t where id = 1 returning id) \
+             update t set id = d.id from d where t.id = 2",
+        )
+        .await;
+    holds(&session, "update").await;
+    session
+        .run("with d as (delete from t returning id) insert into t select id, 9 from d limit 1")
+        .await;
+    holds(&session, "insert").await;
+}
