@@ -25,6 +25,17 @@ async fn comes_back(gateway: &Gateway, client: &Client, table: &str) -> Value {
     is_told(gateway, client, table, &["resync", "live", "change"]).await
 }
 
+/// Readiness names the table; it is watched again; what a client is told that comes back to it.
+async fn watched_again(database: &Database, gateway: &Gateway, client: &Client) -> Value {
+    let is_told = async || {
+        let answer = gateway.get("/readyz").await.expect("the gateway answers");
+        answer.status == 503 && answer.body.contains("on public.notes is outdated")
+    };
+    eventually(PATIENCE, "readiness to name the table", is_told).await;
+    database.run("select pgfeed.watch('notes')").await;
+    comes_back(gateway, client, "notes").await
+}
+
 /// Comes back with a cursor alone; gives the first message of these types.
 async fn is_told(gateway: &Gateway, client: &Client, table: &str, types: &[&str]) -> Value {
     let mut again = Client::connect(&gateway.socket("changes/")).await;
@@ -94,13 +105,7 @@ async fn a_virtual_column_is_served_when_its_table_is_watched_again() {
     database.run("insert into notes (id, n) values (2, 2)").await;
     assert_eq!(client.expect("unsubscribed").await["reason"], "table_unwatched");
     assert!(client.changes("notes").iter().all(|it| it.key["id"] != 2), "its column is not there");
-    let is_told = async || {
-        let answer = gateway.get("/readyz").await.expect("the gateway answers");
-        answer.status == 503 && answer.body.contains("on public.notes is outdated")
-    };
-    eventually(PATIENCE, "readiness to name the table", is_told).await;
-    database.run("select pgfeed.watch('notes')").await;
-    let told = comes_back(&gateway, &client, "notes").await;
+    let told = watched_again(&database, &gateway, &client).await;
     assert_eq!(told["reason"], "table_changed", "{told}");
     let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
     database.run("insert into notes (id, n) values (3, 3)").await;
@@ -279,13 +284,7 @@ async fn a_table_that_became_a_part_is_served_when_it_is_watched_again() {
         let told = within(Duration::from_secs(10), "the end", client.expect("unsubscribed")).await;
         assert_eq!(told["reason"], "table_unwatched", "{join}");
         database.run("delete from whole").await;
-        let is_told = async || {
-            let answer = gateway.get("/readyz").await.expect("the gateway answers");
-            answer.status == 503 && answer.body.contains("on public.notes is outdated")
-        };
-        eventually(PATIENCE, "readiness to name the table", is_told).await;
-        database.run("select pgfeed.watch('notes')").await;
-        let told = comes_back(&gateway, &client, "notes").await;
+        let told = watched_again(&database, &gateway, &client).await;
         assert_eq!(told["type"], "resync", "{join}: {told}");
         let mut client = Client::subscribed(&gateway.socket("changes/"), "notes").await;
         database.run("insert into notes (id) values (2); delete from whole").await;

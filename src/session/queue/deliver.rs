@@ -154,6 +154,7 @@ mod tests {
         assert_eq!(queue.work().notices, [(1, Notice::HistoryChanged)]);
         assert_eq!((queue.is_live(1), queue.is_live(2)), (false, true));
     }
+
     /// Takes everything and keeps it.
     #[derive(Default)]
     struct Kept(Mutex<Vec<u8>>);
